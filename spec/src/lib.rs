@@ -1,1 +1,25 @@
-//! placeholder
+//! svc.yml: from the author's text to a validated [`ServiceSpec`].
+//!
+//! Pure: files and environment are handed in. Not the engine: nothing here knows Mesos.
+//! Journey: template text + variables → `template` renders → `yaml.rs` reads a spanned tree → `raw.rs` → `lower.rs` →
+//! [`ServiceSpec`]; every problem on the way is a diagnostic with its place, collected and reported together.
+
+pub mod health;
+pub mod plan;
+pub mod pod;
+pub mod port;
+pub mod resource_set;
+pub mod scalar;
+pub mod service;
+pub mod task;
+pub mod volume;
+
+pub use health::{HealthCheckSpec, ReadinessCheckSpec};
+pub use plan::{PhaseSpec, PlanSpec, StepSpec, Strategy};
+pub use pod::PodSpec;
+pub use port::{PortSpec, VipSpec};
+pub use resource_set::ResourceSet;
+pub use scalar::Scalar;
+pub use service::ServiceSpec;
+pub use task::{ConfigSpec, DiscoverySpec, Goal, TaskSpec, Visibility};
+pub use volume::{VolumeKind, VolumeSpec};

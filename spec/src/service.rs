@@ -1,0 +1,56 @@
+//! The whole service as the engine sees it: validated, defaults filled in, names resolved.
+//!
+//! Not the YAML (that is `raw.rs`) and not the stored JSON (that is `persisted.rs`). Next: `pod.rs`, `task.rs`, `plan.rs`.
+//! Invariant: a `ServiceSpec` made by [`crate::lower`] has been checked; the engine trusts it.
+
+use crate::{plan::PlanSpec, pod::PodSpec};
+
+/// One service: what to run, as whom, and in which plans.
+///
+/// Source: `svc.yml` root and `scheduler` section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceSpec {
+    /// Service name, slashes kept; becomes `FrameworkInfo.name`. Never contains `__`.
+    pub name: String,
+    /// Link shown by user interfaces.
+    pub web_url: Option<String>,
+    /// Principal of the framework, its reservations and volumes; default `<name>-principal`.
+    pub principal: String,
+    /// Unix user of every task; default `root`.
+    pub user: String,
+    /// `host:port[,host:port]` of the ensemble that holds state and names the master; default `master.mesos:2181`.
+    pub zookeeper: String,
+    /// Role named by the spec (older generation); the effective role is [`ServiceSpec::role`].
+    pub declared_role: Option<String>,
+    /// Pods in declaration order, which is also the default deploy order.
+    pub pods: Vec<PodSpec>,
+    /// Plans of the author in declaration order. A plan called `deploy` replaces the generated one.
+    pub plans: Vec<PlanSpec>,
+}
+
+impl ServiceSpec {
+    /// The name with its leading slash dropped and other slashes as `__`: node names and roles.
+    pub fn role_safe_name(&self) -> String {
+        self.name.strip_prefix('/').unwrap_or(&self.name).replace('/', "__")
+    }
+
+    /// The name with outer slashes dropped and inner ones as dots: task and executor ids.
+    pub fn id_safe_name(&self) -> String {
+        self.name.trim_matches('/').replace('/', ".")
+    }
+
+    /// The name without any slash: DNS and VIP names.
+    pub fn dns_safe_name(&self) -> String {
+        self.name.replace('/', "")
+    }
+
+    /// The reservation role when nothing in the environment overrides it.
+    pub fn role(&self) -> String {
+        self.declared_role.clone().unwrap_or_else(|| format!("{}-role", self.role_safe_name()))
+    }
+
+    /// The pod of this type.
+    pub fn pod(&self, pod_type: &str) -> Option<&PodSpec> {
+        self.pods.iter().find(|pod| pod.pod_type == pod_type)
+    }
+}
