@@ -1,1 +1,18 @@
-//! placeholder
+//! The engine: decides everything, does nothing.
+//!
+//! Synchronous and deterministic: same state, same event, same [`units::Timestamp`], same effects. Knows no socket, file, clock, environment or
+//! runtime. Next: `engine.rs`, then `event.rs` and `effect.rs`.
+
+pub mod command;
+pub mod config;
+pub mod effect;
+pub mod event;
+pub mod ids;
+pub mod journal;
+pub mod limits;
+pub mod offer;
+pub mod resource;
+pub mod state;
+pub mod task;
+pub mod units;
+pub mod view;

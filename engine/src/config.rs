@@ -1,0 +1,56 @@
+//! What the shell hands to the engine at start; it never changes while the process lives.
+
+use crate::units::{Millis, Scalar};
+
+/// Settings of the engine, all from the environment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Role of the framework and its reservations.
+    pub role: String,
+    /// Cpus of each executor.
+    pub executor_cpus: Scalar,
+    /// Memory of each executor, MB.
+    pub executor_mem_mb: Scalar,
+    /// Disk of each executor, MB.
+    pub executor_disk_mb: Scalar,
+    /// URI the agent fetches the executor from.
+    pub executor_uri: String,
+    /// Name under which tasks reach the scheduler.
+    pub api_hostname: String,
+    /// Port of the scheduler's HTTP API.
+    pub api_port: u16,
+    /// Suffix of task names (`SERVICE_TLD`).
+    pub service_tld: String,
+    /// Suffix of virtual addresses (`VIP_TLD`).
+    pub vip_tld: String,
+    /// Value of the executor label `DCOS_SPACE`.
+    pub dcos_space: String,
+    /// Launch backoff, when enabled.
+    pub backoff: Option<Backoff>,
+    /// Replacement of pods that stay down, when enabled.
+    pub replacement: Option<Replacement>,
+    /// Time between implicit reconciliations.
+    pub implicit_reconciliation: Millis,
+    /// Whether offers are never suppressed.
+    pub is_suppress_disabled: bool,
+}
+
+/// Growing delay between launches of a failing task.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Backoff {
+    /// First delay.
+    pub initial: Millis,
+    /// Growth, at least 1, in thousandths.
+    pub factor_millis: u64,
+    /// Longest delay.
+    pub max: Millis,
+}
+
+/// When a pod that stays down is replaced without an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replacement {
+    /// Time down after which it is replaced.
+    pub permanent_failure_timeout: Millis,
+    /// Least time between two such replacements.
+    pub min_delay: Millis,
+}

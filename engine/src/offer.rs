@@ -1,0 +1,29 @@
+//! Offers, and what the engine makes of them.
+
+use crate::ids::{AgentId, ExecutorId, OfferId};
+use crate::resource::Resource;
+
+/// Resources of one agent offered to one role of the framework.
+///
+/// Source: Mesos v1 `Offer`; made by the shell's conversion, which refuses what is malformed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Its id.
+    pub id: OfferId,
+    /// Agent.
+    pub agent_id: AgentId,
+    /// Advertised name of the agent.
+    pub hostname: String,
+    /// Region of the agent's fault domain.
+    pub region: Option<String>,
+    /// Zone of the agent's fault domain.
+    pub zone: Option<String>,
+    /// Attributes in wire order, each as (name, text form of the value).
+    pub attributes: Vec<(String, String)>,
+    /// What is offered, in wire order.
+    pub resources: Vec<Resource>,
+    /// Executors of this framework that live on the agent.
+    pub executor_ids: Vec<ExecutorId>,
+    /// Role the offer is allocated to.
+    pub allocation_role: Option<String>,
+}

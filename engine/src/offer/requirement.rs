@@ -1,0 +1,75 @@
+//! What one step wants from one offer.
+
+use std::collections::BTreeMap;
+
+use mainstay_spec::{PodSpec, ServiceSpec};
+
+use crate::config::Config;
+use crate::ids::{ConfigId, FrameworkId, PodInstance, ResourceId, TaskId, TaskName};
+use crate::offer::placement::Rule;
+use crate::state::Task;
+
+/// Everything evaluation needs to know besides the offer. Borrowed from the engine's state for one evaluation.
+///
+/// Invariant: `pod_spec` is `spec.pod(&pod.pod_type)`; every name in `launch` is a task of it, at least one; `stored` holds exactly the stored
+/// tasks of `pod`.
+#[derive(Debug, Clone)]
+pub struct Requirement<'a> {
+    /// Settings of the process.
+    pub config: &'a Config,
+    /// Our id at the master.
+    pub framework_id: &'a FrameworkId,
+    /// The specification the pod is made from.
+    pub spec: &'a ServiceSpec,
+    /// Its id, written into the label `target_configuration`.
+    pub config_id: &'a ConfigId,
+    /// The pod type.
+    pub pod_spec: &'a PodSpec,
+    /// The instance.
+    pub pod: &'a PodInstance,
+    /// Short names of the tasks to launch, in the order of the step.
+    pub launch: &'a [String],
+    /// Why it is launched.
+    pub recovery: Recovery,
+    /// Parameters of the plan, added to the environment of the launched tasks.
+    pub parameters: &'a BTreeMap<String, String>,
+    /// Stored tasks of this pod instance, by name.
+    pub stored: &'a [&'a Task],
+    /// Placement rule of the pod.
+    pub placement: Option<&'a Rule>,
+    /// Every stored task of the service, for counting rules.
+    pub all_tasks: &'a [&'a Task],
+}
+
+/// Why a pod is launched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Recovery {
+    /// By a plan, with the target configuration.
+    None,
+    /// It failed; back to its reservation with its volumes.
+    Transient,
+    /// It is given up; anywhere, with fresh volumes.
+    Permanent,
+}
+
+/// What an offer that passed every stage leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// Operations in the order Mesos must apply them.
+    pub operations: Vec<mainstay_proto::v1::offer::Operation>,
+    /// Stored tasks written by the same commit, whether launched or only reserved for.
+    pub records: Vec<Record>,
+    /// Reservations this accept creates (not those it found); planned until Mesos confirms them.
+    pub planned: Vec<ResourceId>,
+}
+
+/// One stored task after an accept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Full name.
+    pub name: TaskName,
+    /// Launch id; `None` for a footprint.
+    pub task_id: Option<TaskId>,
+    /// The TaskInfo to store, with embedded executor.
+    pub info: mainstay_proto::v1::TaskInfo,
+}

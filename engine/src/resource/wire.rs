@@ -1,0 +1,1 @@
+//! Wire resources to engine resources and back.

@@ -1,0 +1,5 @@
+//! In-memory truth, mirrored by the store.
+
+pub mod tasks;
+
+pub use tasks::{Executor, Task};

@@ -1,0 +1,3 @@
+//! Tasks: their descriptions, statuses, failures and kills.
+
+pub mod status;

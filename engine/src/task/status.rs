@@ -1,0 +1,106 @@
+//! Task statuses: what Mesos says of a task.
+
+use bytes::Bytes;
+
+use crate::ids::{AgentId, ExecutorId, TaskId};
+
+/// One status update, with the bytes Mesos sent.
+///
+/// Source: Mesos v1 `TaskStatus`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// Launch it speaks of.
+    pub task_id: TaskId,
+    /// State.
+    pub state: State,
+    /// Who says so.
+    pub source: Option<Source>,
+    /// Wire number of the reason.
+    pub reason: Option<i32>,
+    /// Text for people.
+    pub message: Option<String>,
+    /// Agent.
+    pub agent_id: Option<AgentId>,
+    /// Executor.
+    pub executor_id: Option<ExecutorId>,
+    /// Present exactly when an acknowledgement is owed.
+    pub uuid: Option<Bytes>,
+    /// Exit code of the last readiness check, when one has run.
+    pub check_exit_code: Option<i32>,
+    /// Whether a check status is present at all (a configured check that has not run yet has one without exit code).
+    pub has_check_status: bool,
+    /// Readiness label of the older executor.
+    pub readiness_label: Option<bool>,
+    /// Addresses of the container.
+    pub addresses: Vec<String>,
+    /// Seconds since the epoch.
+    pub timestamp: Option<u64>,
+    /// The message exactly as received; stored as such.
+    pub bytes: Bytes,
+}
+
+/// State of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the names of Mesos v1 TaskState")]
+pub enum State {
+    Staging,
+    Starting,
+    Running,
+    Killing,
+    Finished,
+    Failed,
+    Killed,
+    Error,
+    Lost,
+    Dropped,
+    Unreachable,
+    Gone,
+    GoneByOperator,
+    Unknown,
+}
+
+/// Who made a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The master.
+    Master,
+    /// The agent.
+    Agent,
+    /// The executor.
+    Executor,
+}
+
+impl State {
+    /// Every state with its wire number and name.
+    pub const ALL: [(Self, i32, &'static str); 14] = [
+        (Self::Staging, 6, "TASK_STAGING"),
+        (Self::Starting, 0, "TASK_STARTING"),
+        (Self::Running, 1, "TASK_RUNNING"),
+        (Self::Killing, 8, "TASK_KILLING"),
+        (Self::Finished, 2, "TASK_FINISHED"),
+        (Self::Failed, 3, "TASK_FAILED"),
+        (Self::Killed, 4, "TASK_KILLED"),
+        (Self::Error, 7, "TASK_ERROR"),
+        (Self::Lost, 5, "TASK_LOST"),
+        (Self::Dropped, 9, "TASK_DROPPED"),
+        (Self::Unreachable, 10, "TASK_UNREACHABLE"),
+        (Self::Gone, 11, "TASK_GONE"),
+        (Self::GoneByOperator, 12, "TASK_GONE_BY_OPERATOR"),
+        (Self::Unknown, 13, "TASK_UNKNOWN"),
+    ];
+
+    /// The state of a wire number; `None` for numbers newer than this code.
+    pub fn from_wire(number: i32) -> Option<Self> {
+        Self::ALL.iter().find(|(_, wire, _)| *wire == number).map(|(state, _, _)| *state)
+    }
+
+    /// Wire number.
+    pub fn to_wire(self) -> i32 {
+        Self::ALL.iter().find(|(state, _, _)| *state == self).map_or(6, |(_, wire, _)| *wire)
+    }
+
+    /// Name as Mesos writes it, `TASK_RUNNING`.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(state, _, _)| *state == self).map_or("TASK_UNKNOWN", |(_, _, name)| *name)
+    }
+}
