@@ -1,1 +1,8 @@
-//! placeholder
+//! The scheduler: a thin shell around the engine.
+//!
+//! Turns bytes into events, hands them to the engine one batch at a time, commits what the engine wants stored, then sends what
+//! it wants sent, then answers who waits. Makes no choice about the service: that `if` belongs in the engine.
+//!
+//! Invariant: nothing is sent to Mesos before what it depends on is stored; one loop, `run.rs`, is the only place that does either.
+
+pub mod control;
