@@ -8,31 +8,109 @@ use crate::units::Millis;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "field names say what they hold")]
 pub enum Entry {
-    Subscribed { framework_id: String, master: String, is_new: bool },
-    Disconnected { offers_dropped: usize },
-    OffersReceived { count: usize },
+    Subscribed {
+        framework_id: String,
+        master: String,
+        is_new: bool,
+    },
+    Disconnected {
+        offers_dropped: usize,
+    },
+    OffersReceived {
+        count: usize,
+    },
     /// One evaluation, rendered in the SDK's shape (several lines).
-    Evaluated { step: String, offer_id: OfferId, passed: bool, report: String },
-    Launched { task: TaskName, task_id: TaskId, agent_id: AgentId, hostname: String },
-    Declined { count: usize, refuse: Millis },
+    Evaluated {
+        step: String,
+        offer_id: OfferId,
+        passed: bool,
+        report: String,
+    },
+    Launched {
+        task: TaskName,
+        task_id: TaskId,
+        agent_id: AgentId,
+        hostname: String,
+    },
+    Declined {
+        count: usize,
+        refuse: Millis,
+    },
     Revived,
     ReviveThrottled,
     Suppressed,
-    StatusReceived { task_id: TaskId, state: State, reason: Option<i32>, message: Option<String> },
-    StatusIgnored { task_id: TaskId, state: State, why: &'static str },
-    UnknownTaskKilled { task_id: TaskId, state: State },
-    TaskKilled { task_id: TaskId, why: &'static str },
-    StepChanged { plan: String, phase: String, step: String, from: &'static str, to: &'static str },
-    PlanChanged { plan: String, from: &'static str, to: &'static str },
-    RecoveryStarted { pod: PodInstance, tasks: Vec<String>, kind: &'static str },
-    ReservationDropped { pod: PodInstance, resources: Vec<ResourceId>, why: &'static str },
-    OrphansReleased { agent_id: AgentId, destroyed: usize, unreserved: Vec<ResourceId> },
-    OperationFailed { operation_id: String, state: i32, message: Option<String> },
-    ReconciliationStarted { tasks: usize },
+    StatusReceived {
+        task_id: TaskId,
+        state: State,
+        reason: Option<i32>,
+        message: Option<String>,
+    },
+    StatusIgnored {
+        task_id: TaskId,
+        state: State,
+        why: &'static str,
+    },
+    UnknownTaskKilled {
+        task_id: TaskId,
+        state: State,
+    },
+    TaskKilled {
+        task_id: TaskId,
+        why: &'static str,
+    },
+    StepChanged {
+        plan: String,
+        phase: String,
+        step: String,
+        from: &'static str,
+        to: &'static str,
+    },
+    PlanChanged {
+        plan: String,
+        from: &'static str,
+        to: &'static str,
+    },
+    RecoveryStarted {
+        pod: PodInstance,
+        tasks: Vec<String>,
+        kind: &'static str,
+    },
+    ReservationDropped {
+        pod: PodInstance,
+        resources: Vec<ResourceId>,
+        why: &'static str,
+    },
+    OrphansReleased {
+        agent_id: AgentId,
+        destroyed: usize,
+        unreserved: Vec<ResourceId>,
+    },
+    OperationFailed {
+        operation_id: String,
+        state: i32,
+        message: Option<String>,
+    },
+    ReconciliationStarted {
+        tasks: usize,
+    },
     ReconciliationFinished,
-    ConfigurationStored { config_id: String, is_first: bool },
-    ConfigurationRefused { problems: Vec<String> },
-    StatePartlyUnreadable { path: String, problem: String },
-    Repaired { task: TaskName, what: &'static str },
-    CommandReceived { text: String, answer: &'static str },
+    ConfigurationStored {
+        config_id: String,
+        is_first: bool,
+    },
+    ConfigurationRefused {
+        problems: Vec<String>,
+    },
+    StatePartlyUnreadable {
+        path: String,
+        problem: String,
+    },
+    Repaired {
+        task: TaskName,
+        what: &'static str,
+    },
+    CommandReceived {
+        text: String,
+        answer: &'static str,
+    },
 }

@@ -1,5 +1,11 @@
 //! Offers, and what the engine makes of them.
 
+pub mod placement;
+mod reason;
+pub mod report;
+pub mod requirement;
+mod stage;
+
 use crate::ids::{AgentId, ExecutorId, OfferId};
 use crate::resource::Resource;
 

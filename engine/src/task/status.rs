@@ -1,5 +1,7 @@
 //! Task statuses: what Mesos says of a task.
 
+pub mod parse;
+
 use bytes::Bytes;
 
 use crate::ids::{AgentId, ExecutorId, TaskId};

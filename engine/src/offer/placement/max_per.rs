@@ -1,0 +1,29 @@
+//! `UNIQUE` and `MAX_PER`: at most so many pods of one type share a value.
+
+use super::{Key, count};
+use crate::offer::Offer;
+use crate::offer::report::Reason;
+use crate::offer::requirement::Requirement;
+
+/// Every value of the offer has room for one more pod. Zone and attribute must exist; a region need not.
+pub(super) fn check(
+    key: &Key,
+    max: u32,
+    pod_type: &str,
+    requirement: &Requirement<'_>,
+    offer: &Offer,
+) -> (bool, Reason) {
+    let mut room = None;
+    for value in key.of_offer(offer) {
+        let pods = count::pods_on(key, value, pod_type, requirement);
+        if pods >= max as usize {
+            return (false, Reason::MaxReached { key: key.clone(), found: value.to_owned(), pods, max });
+        }
+        room.get_or_insert((value, pods));
+    }
+    match room {
+        Some((value, pods)) => (true, Reason::BelowMax { key: key.clone(), found: value.to_owned(), pods, max }),
+        None if *key == Key::Region => (true, Reason::KeyAbsentAllowed { key: key.clone() }),
+        None => (false, Reason::KeyAbsent { key: key.clone() }),
+    }
+}

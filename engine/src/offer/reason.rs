@@ -1,0 +1,399 @@
+//! Why a stage passed or failed: data, turned into text only when somebody reads it.
+//!
+//! Invariant: every variant is in the test's list, so its wording is seen in review.
+
+use std::fmt;
+
+use super::placement::Key;
+use crate::ids::{ExecutorId, PersistenceId, ResourceId, TaskName};
+use crate::units::Scalar;
+
+/// What one stage found out. Closed: a new finding is a new variant here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "field names say what they hold; the Display text says what each means")]
+pub enum Reason {
+    ExecutorNew {
+        id: ExecutorId,
+    },
+    ExecutorFound {
+        id: ExecutorId,
+    },
+    ExecutorMissing {
+        id: ExecutorId,
+    },
+    /// A task of ours cannot join the executor of another scheduler.
+    ExecutorForeign {
+        id: ExecutorId,
+    },
+
+    NoPlacementRule,
+    PlacementKept,
+    /// The agent's value equals or matches what the rule wants.
+    Matches {
+        key: Key,
+        found: String,
+        wanted: String,
+    },
+    MatchesNot {
+        key: Key,
+        found: String,
+        wanted: String,
+    },
+    KeyAbsent {
+        key: Key,
+    },
+    KeyAbsentAllowed {
+        key: Key,
+    },
+    BelowMax {
+        key: Key,
+        found: String,
+        pods: usize,
+        max: u32,
+    },
+    MaxReached {
+        key: Key,
+        found: String,
+        pods: usize,
+        max: u32,
+    },
+    Balanced {
+        key: Key,
+        found: String,
+        pods: usize,
+        least: usize,
+    },
+    Unbalanced {
+        key: Key,
+        found: String,
+        pods: usize,
+        least: usize,
+        most: usize,
+    },
+    OtherValuesFirst {
+        key: Key,
+        found: String,
+        known: usize,
+        expected: u32,
+    },
+    Negated,
+    RulesPassing {
+        passing: usize,
+        of: usize,
+    },
+
+    ChildrenPassed,
+    ChildrenFailed,
+
+    Sufficient {
+        name: &'static str,
+        role: String,
+        wanted: Scalar,
+        available: Scalar,
+        id: ResourceId,
+    },
+    Insufficient(Shortfall),
+    Reserved {
+        name: &'static str,
+        amount: Scalar,
+        id: ResourceId,
+    },
+    ReservedMissing {
+        name: &'static str,
+        id: ResourceId,
+    },
+    Grown {
+        name: &'static str,
+        from: Scalar,
+        to: Scalar,
+        id: ResourceId,
+    },
+    GrowthInsufficient {
+        from: Scalar,
+        to: Scalar,
+        id: ResourceId,
+        shortfall: Shortfall,
+    },
+    Shrunk {
+        name: &'static str,
+        from: Scalar,
+        to: Scalar,
+        id: ResourceId,
+    },
+    OfRunningExecutor {
+        name: &'static str,
+        id: ResourceId,
+    },
+
+    PortNew {
+        name: String,
+        number: u16,
+        id: ResourceId,
+    },
+    PortReserved {
+        name: String,
+        number: u16,
+        id: ResourceId,
+    },
+    PortMissing {
+        name: String,
+        number: u16,
+        id: ResourceId,
+    },
+    PortTaken {
+        name: String,
+        number: u16,
+        role: String,
+    },
+    NoPortLeft {
+        name: String,
+        role: String,
+        offered: u64,
+    },
+
+    VolumeNew {
+        path: String,
+        size: Scalar,
+        id: ResourceId,
+        volume: PersistenceId,
+    },
+    VolumeInsufficient {
+        path: String,
+        shortfall: Shortfall,
+    },
+    NoMount {
+        path: String,
+        profiles: Vec<String>,
+        shortfall: Shortfall,
+    },
+    VolumeReserved {
+        path: String,
+        size: Scalar,
+        id: ResourceId,
+        volume: PersistenceId,
+    },
+    /// Its reservation was made, its creation was lost.
+    VolumeCreatedAgain {
+        path: String,
+        size: Scalar,
+        id: ResourceId,
+        volume: PersistenceId,
+    },
+    VolumeMissing {
+        path: String,
+        id: ResourceId,
+        volume: PersistenceId,
+    },
+    VolumeOfRunningExecutor {
+        path: String,
+        id: ResourceId,
+    },
+
+    Launch {
+        task: TaskName,
+    },
+    Footprint {
+        task: TaskName,
+    },
+    Unchanged {
+        task: TaskName,
+    },
+    OrphanUnreserved {
+        name: String,
+        amount: String,
+        id: ResourceId,
+    },
+    OrphanDestroyed {
+        size: String,
+        id: ResourceId,
+        volume: PersistenceId,
+    },
+    /// An orphan that the offer does not hold: nothing to do now, the clean-up of leftovers finds it later.
+    OrphanAbsent {
+        name: String,
+        id: ResourceId,
+    },
+}
+
+/// How much of a resource is missing.
+///
+/// Units: cores, MB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortfall {
+    /// `cpus`, `mem`, `disk`, …
+    pub name: &'static str,
+    /// Reservation role looked in, `*` for unreserved.
+    pub role: String,
+    /// Wanted.
+    pub wanted: Scalar,
+    /// Left in the offer.
+    pub available: Scalar,
+}
+
+impl Shortfall {
+    /// What is missing.
+    pub fn short_by(&self) -> Scalar {
+        self.wanted.minus(self.available).unwrap_or(Scalar::ZERO)
+    }
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role, wanted, available, .. } = self;
+        write!(f, "wanted {wanted}, available {available} in role {role}, short by {}", self.short_by())
+    }
+}
+
+impl Reason {
+    /// What is missing, where an amount is.
+    pub fn shortfall(&self) -> Option<&Shortfall> {
+        match self {
+            Self::Insufficient(shortfall)
+            | Self::GrowthInsufficient { shortfall, .. }
+            | Self::VolumeInsufficient { shortfall, .. }
+            | Self::NoMount { shortfall, .. } => Some(shortfall),
+            _ => None,
+        }
+    }
+}
+
+/// The words of the SDK where it has words worth keeping, and the numbers behind them.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ExecutorNew { id } => write!(f, "No executor to join, new executor ID '{id}'"),
+            Self::ExecutorFound { id } => write!(f, "Offer contains the matching Executor ID '{id}'"),
+            Self::ExecutorMissing { id } => write!(f, "Offer does not contain the needed Executor ID '{id}'"),
+            Self::ExecutorForeign { id } => write!(
+                f,
+                "Running tasks of the pod belong to Executor ID '{id}' of another scheduler, which cannot run a task of this one; \
+                 restart the whole pod"
+            ),
+            Self::NoPlacementRule => f.write_str("No placement rule defined"),
+            Self::PlacementKept => f.write_str("Placement rule not applied: the pod stays where its reservations are"),
+            Self::Matches { key, found, wanted } => write!(f, "{key} '{found}' matches '{wanted}'"),
+            Self::MatchesNot { key, found, wanted } => write!(f, "{key} '{found}' does not match '{wanted}'"),
+            Self::KeyAbsent { key } => write!(f, "The agent has no {key}"),
+            Self::KeyAbsentAllowed { key } => write!(f, "The agent has no {key}, which this rule permits"),
+            Self::BelowMax { key, found, pods, max } => {
+                write!(f, "{key} '{found}' has {pods} of at most {max} pods of this type")
+            }
+            Self::MaxReached { key, found, pods, max } => {
+                write!(f, "{key} '{found}' already has {pods} pods of this type, at most {max} may be")
+            }
+            Self::Balanced { key, found, pods, least } => {
+                write!(f, "{key} '{found}' has {pods} pods of this type, the least is {least}")
+            }
+            Self::Unbalanced { key, found, pods, least, most } => write!(
+                f,
+                "{key} '{found}' has {pods} pods of this type while others have {least} (least) to {most} (most)"
+            ),
+            Self::OtherValuesFirst { key, found, known, expected } => write!(
+                f,
+                "{key} '{found}' already has pods of this type while only {known} of {expected} expected values have any"
+            ),
+            Self::Negated => f.write_str("Passes when the rule below fails"),
+            Self::RulesPassing { passing, of } => write!(f, "{passing} of {of} rules are passing"),
+            Self::ChildrenPassed => f.write_str("All child stages passed"),
+            Self::ChildrenFailed => f.write_str("Failed to pass all child stages"),
+            Self::Sufficient { name, role, wanted, available, id } => write!(
+                f,
+                "Offer contains sufficient '{name}': requirement={wanted}, available={available} in role {role}, \
+                 new resource ID '{id}'"
+            ),
+            Self::Insufficient(shortfall) => {
+                write!(f, "Failed to satisfy required resource '{}': {shortfall}", shortfall.name)
+            }
+            Self::Reserved { name, amount, id } => {
+                write!(f, "Offer contains the reserved '{name}': {amount}, resource ID '{id}'")
+            }
+            Self::ReservedMissing { name, id } => write!(
+                f,
+                "Failed to satisfy required resource '{name}': offer does not contain the reservation with resource ID '{id}'"
+            ),
+            Self::Grown { name, from, to, id } => {
+                write!(f, "Reserved '{name}' grows from {from} to {to}, resource ID '{id}'")
+            }
+            Self::GrowthInsufficient { from, to, id, shortfall } => write!(
+                f,
+                "Failed to satisfy required resource '{}': reservation '{id}' cannot grow from {from} to {to}: {shortfall}",
+                shortfall.name
+            ),
+            Self::Shrunk { name, from, to, id } => {
+                write!(f, "Reserved '{name}' shrinks from {from} to {to}, resource ID '{id}'")
+            }
+            Self::OfRunningExecutor { name, id } => {
+                write!(f, "'{name}' of the running executor, resource ID '{id}'")
+            }
+            Self::PortNew { name, number, id } => {
+                write!(f, "Offer contains sufficient 'ports': port '{name}' is {number}, new resource ID '{id}'")
+            }
+            Self::PortReserved { name, number, id } => {
+                write!(f, "Offer contains the reserved 'ports': port '{name}' is {number}, resource ID '{id}'")
+            }
+            Self::PortMissing { name, number, id } => write!(
+                f,
+                "Failed to satisfy required resource 'ports': offer does not contain port {number} of '{name}' \
+                 with resource ID '{id}'"
+            ),
+            Self::PortTaken { name, number, role } => write!(
+                f,
+                "Failed to satisfy required resource 'ports': port {number} of '{name}' is not offered in role {role}"
+            ),
+            Self::NoPortLeft { name, role, offered } => write!(
+                f,
+                "Failed to satisfy required resource 'ports': none of the {offered} ports offered in role {role} \
+                 can be port '{name}'"
+            ),
+            Self::VolumeNew { path, size, id, volume } => write!(
+                f,
+                "Offer contains sufficient 'disk': volume '{path}' of {size} MB, new resource ID '{id}', \
+                 new persistence ID '{volume}'"
+            ),
+            Self::VolumeInsufficient { path, shortfall } => {
+                write!(f, "Failed to satisfy required volume 'disk': volume '{path}': {shortfall}")
+            }
+            Self::NoMount { path, profiles, shortfall } => {
+                write!(f, "Failed to satisfy required volume 'disk': no MOUNT disk for volume '{path}'")?;
+                if !profiles.is_empty() {
+                    write!(f, " with profile {}", profiles.join(" or "))?;
+                }
+                write!(f, ": {shortfall}")
+            }
+            Self::VolumeReserved { path, size, id, volume } => write!(
+                f,
+                "Offer contains the reserved 'disk': volume '{path}' of {size} MB, resource ID '{id}', \
+                 persistence ID '{volume}'"
+            ),
+            Self::VolumeCreatedAgain { path, size, id, volume } => write!(
+                f,
+                "Offer contains the reserved 'disk' without its volume '{path}' of {size} MB, resource ID '{id}': \
+                 created again with persistence ID '{volume}'"
+            ),
+            Self::VolumeMissing { path, id, volume } => write!(
+                f,
+                "Failed to satisfy required volume 'disk': offer does not contain volume '{path}' with resource ID '{id}' \
+                 and persistence ID '{volume}'"
+            ),
+            Self::VolumeOfRunningExecutor { path, id } => {
+                write!(f, "Volume '{path}' of the running executor, resource ID '{id}'")
+            }
+            Self::Launch { task } => write!(f, "Added launch information to offer requirement: {task}"),
+            Self::Footprint { task } => write!(f, "Added reservation information without a launch: {task}"),
+            Self::Unchanged { task } => write!(f, "Reservation unchanged, nothing to store: {task}"),
+            Self::OrphanUnreserved { name, amount, id } => {
+                write!(f, "'{name}' is no longer needed: {amount} unreserved, resource ID '{id}'")
+            }
+            Self::OrphanDestroyed { size, id, volume } => write!(
+                f,
+                "A volume is no longer needed: {size} MB destroyed, resource ID '{id}', persistence ID '{volume}'"
+            ),
+            Self::OrphanAbsent { name, id } => {
+                write!(
+                    f,
+                    "'{name}' is no longer needed, but resource ID '{id}' is not in the offer: left for the clean-up"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The stages of an evaluation: each looks at one part of the requirement, takes it from the pool, and says what it found.
+//!
+//! Invariant: a stage never ends the evaluation; the report is complete also after a failure.
+
+/// A stage. The names are those of the SDK and part of the operator's surface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "one file each, named alike")]
+pub enum OfferStage {
+    Executor,
+    Placement,
+    Resource,
+    Ports,
+    Port,
+    NamedVip,
+    Volume,
+    Launch,
+    Unreserve,
+    Destroy,
+}
+
+impl OfferStage {
+    /// Class name after PASS or FAIL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Executor => "ExecutorEvaluationStage",
+            Self::Placement => "PlacementRuleEvaluationStage",
+            Self::Resource => "ResourceEvaluationStage",
+            Self::Ports => "MultiEvaluationStage",
+            Self::Port => "PortEvaluationStage",
+            Self::NamedVip => "NamedVIPEvaluationStage",
+            Self::Volume => "VolumeEvaluationStage",
+            Self::Launch => "LaunchEvaluationStage",
+            Self::Unreserve => "UnreserveEvaluationStage",
+            Self::Destroy => "DestroyEvaluationStage",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! TaskInfo and ExecutorInfo of one launch.
