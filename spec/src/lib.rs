@@ -3,18 +3,30 @@
 //! Pure: files and environment are handed in. Not the engine: nothing here knows Mesos.
 //! Journey: template text + variables → `template` renders → `yaml.rs` reads a spanned tree → `raw.rs` → `lower.rs` →
 //! [`ServiceSpec`]; every problem on the way is a diagnostic with its place, collected and reported together.
+//! Start at [`load`].
 
+pub mod code;
+pub mod diagnostic;
 pub mod health;
+pub mod load;
+mod lower;
 pub mod plan;
 pub mod pod;
 pub mod port;
+mod problem;
+mod raw;
 pub mod resource_set;
 pub mod scalar;
 pub mod service;
+mod suggest;
 pub mod task;
 pub mod volume;
+mod yaml;
 
+pub use code::{Code, Severity};
+pub use diagnostic::{Diagnostic, Report};
 pub use health::{HealthCheckSpec, ReadinessCheckSpec};
+pub use load::{Loaded, Source, load, parse_env};
 pub use plan::{PhaseSpec, PlanSpec, StepSpec, Strategy};
 pub use pod::PodSpec;
 pub use port::{PortSpec, VipSpec};

@@ -34,3 +34,26 @@ impl PodSpec {
         self.resource_sets.iter().find(|set| set.id == id)
     }
 }
+
+impl PodSpec {
+    /// Why these tasks cannot be launched by one step, or `None` when they can.
+    ///
+    /// Source: two tasks of a step must share neither a resource set nor a discovery prefix; the SDK shows such a step
+    /// in error.
+    pub fn step_conflict(&self, tasks: &[String]) -> Option<String> {
+        let specs: Vec<&TaskSpec> = tasks.iter().filter_map(|name| self.task(name)).collect();
+        let prefix = |task: &TaskSpec| task.discovery.as_ref().and_then(|discovery| discovery.prefix.clone());
+        for (index, task) in specs.iter().enumerate() {
+            for other in &specs[index + 1..] {
+                if task.resource_set == other.resource_set {
+                    let set = &task.resource_set;
+                    return Some(format!("tasks {} and {} share the resource set {set}", task.name, other.name));
+                }
+                if let Some(shared) = prefix(task).filter(|shared| prefix(other).as_ref() == Some(shared)) {
+                    return Some(format!("tasks {} and {} share the discovery prefix {shared}", task.name, other.name));
+                }
+            }
+        }
+        None
+    }
+}

@@ -23,3 +23,11 @@ pub struct VipSpec {
     /// Port of the virtual address.
     pub port: u16,
 }
+
+impl PortSpec {
+    /// Whether the endpoints API lists the port: when it is advertised, and, as the older generation does, when it has
+    /// a virtual address.
+    pub fn is_listed(&self) -> bool {
+        self.advertise || self.vip.is_some()
+    }
+}

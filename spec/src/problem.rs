@@ -1,0 +1,259 @@
+//! Problems while they are collected, and the places they are at.
+//!
+//! Places are byte ranges of the rendered text until the end, when they become places in the template.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+use mainstay_template::{Lines, Position, Rendered, Template, Use, UseKind, UseState};
+
+use crate::{
+    code::{Code, Severity},
+    diagnostic::Diagnostic,
+};
+
+/// Most problems collected for one specification; whoever has more starts with these.
+const MAX_PROBLEMS: usize = 1000;
+
+/// A byte range of the rendered text.
+pub(crate) type Span = Range<usize>;
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Spanned<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
+/// The two texts of a specification and how they belong together.
+pub(crate) struct Places<'t> {
+    template: &'t Template,
+    template_lines: Lines,
+    rendered: &'t Rendered,
+    rendered_lines: Lines,
+}
+
+impl<'t> Places<'t> {
+    pub(crate) fn new(template: &'t Template, rendered: &'t Rendered) -> Self {
+        Self {
+            template,
+            template_lines: Lines::new(template.source()),
+            rendered,
+            rendered_lines: Lines::new(&rendered.text),
+        }
+    }
+
+    /// The place in the template of a byte of the rendered text.
+    pub(crate) fn position(&self, offset: usize) -> Position {
+        let source = self.rendered.source_offset(offset).min(self.template.source().len());
+        self.template_lines.position(self.template.source(), source)
+    }
+
+    /// Variables without a value between `start` and the end of its line: why nothing stands there.
+    fn absent_after(&self, start: usize) -> Vec<&'t Use> {
+        let end = self.rendered.text[start..].find('\n').map_or(self.rendered.text.len(), |length| start + length);
+        let first = self.rendered.uses.partition_point(|used| used.rendered.start < start);
+        let uses = self.rendered.uses.get(first..).unwrap_or_default();
+        uses.iter()
+            .take_while(|used| used.rendered.start <= end)
+            .filter(|used| used.kind == UseKind::Variable && used.state != UseState::Set)
+            .collect()
+    }
+
+    /// Variables whose value makes up part of this span.
+    fn present_in(&self, span: &Span) -> Vec<&'t str> {
+        let first = self.rendered.uses.partition_point(|used| used.rendered.end <= span.start);
+        let mut names = Vec::new();
+        for used in self.rendered.uses.get(first..).unwrap_or_default() {
+            if used.rendered.start >= span.end {
+                break;
+            }
+            let is_part = used.kind == UseKind::Variable && !used.rendered.is_empty();
+            if is_part && !names.contains(&used.name.as_str()) {
+                names.push(used.name.as_str());
+            }
+        }
+        names
+    }
+
+    fn diagnostic(&self, file: &str, problem: Problem) -> Diagnostic {
+        let Problem { code, path, message, help, at } = problem;
+        let source = self.template.source();
+        let start = self.rendered.source_offset(at.start).min(source.len());
+        let position = self.template_lines.position(source, start);
+        let end = self.marked_end(&at, start);
+        let marked = source.get(start..end).map_or(1, |text| text.lines().next().unwrap_or_default().chars().count());
+        Diagnostic {
+            code,
+            file: file.to_owned(),
+            position,
+            rendered: Some(self.rendered_lines.position(&self.rendered.text, at.start)),
+            path,
+            message,
+            help,
+            excerpt: self.template_lines.line(source, position.line).to_owned(),
+            marked: marked.max(1),
+        }
+    }
+
+    /// Where the mark of a span ends in the template: the end of its last byte, or of the tag that byte came from.
+    fn marked_end(&self, at: &Span, start: usize) -> usize {
+        let Some(last) = at.end.checked_sub(1).filter(|last| *last >= at.start) else { return start + 1 };
+        let source = self.rendered.source_offset(last);
+        let after = self.rendered.uses.partition_point(|used| used.rendered.start <= last);
+        let before = self.rendered.uses.get(..after).unwrap_or_default();
+        let tag =
+            before.iter().rev().find(|used| !used.rendered.is_empty()).filter(|used| used.rendered.contains(&last));
+        tag.map_or(source + 1, |used| used.tag.end)
+    }
+}
+
+/// A problem as it is found.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) code: Code,
+    pub(crate) path: String,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+    pub(crate) at: Span,
+}
+
+/// Collects problems.
+pub(crate) struct Problems<'t> {
+    pub(crate) places: Places<'t>,
+    list: Vec<Problem>,
+    /// Unset variables already named by a problem.
+    named: BTreeSet<String>,
+}
+
+impl<'t> Problems<'t> {
+    pub(crate) fn new(places: Places<'t>) -> Self {
+        Self { places, list: Vec::new(), named: BTreeSet::new() }
+    }
+
+    pub(crate) fn push(&mut self, code: Code, path: &str, at: &Span, message: impl Into<String>) {
+        self.push_with_help(code, path, at, message, None);
+    }
+
+    pub(crate) fn push_with_help(
+        &mut self,
+        code: Code,
+        path: &str,
+        at: &Span,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        if self.list.len() >= MAX_PROBLEMS && (self.has_errors() || code.severity() == Severity::Warning) {
+            return;
+        }
+        let (path, message) = (path.to_owned(), message.into());
+        self.list.push(Problem { code, path, message, help, at: at.clone() });
+    }
+
+    /// Says what was found instead of what is allowed, and which variable it came from.
+    pub(crate) fn found(&mut self, code: Code, path: &str, at: &Span, found: &str, allowed: &str) {
+        let names = self.places.present_in(at);
+        let origin = if names.is_empty() { String::new() } else { format!(" (from {})", names.join(", ")) };
+        self.push(code, path, at, format!("found {}{origin}; {allowed}", shorten(found)));
+    }
+
+    /// Says that nothing stands behind a key, naming the variable that should have put something there.
+    pub(crate) fn absent_value(&mut self, path: &str, key: &Span, wanted: &str) {
+        let absent = self.places.absent_after(key.start);
+        let Some(used) = absent.first() else {
+            self.push(Code::MissingValue, path, key, format!("is empty; {wanted} is needed"));
+            return;
+        };
+        let name = used.name.clone();
+        let (state, help) = match used.state {
+            UseState::Unset => ("not set", format!("set {name}")),
+            UseState::Empty | UseState::Set => ("set to nothing", format!("give {name} a value")),
+        };
+        self.named.insert(name.clone());
+        let message = format!("is empty because the variable {name} is {state}; {wanted} is needed");
+        self.push_with_help(Code::MissingValue, path, key, message, Some(help));
+    }
+
+    /// Whether nothing stands behind a key because a variable is not set at all.
+    pub(crate) fn is_unset_after(&self, key: &Span) -> bool {
+        self.places.absent_after(key.start).iter().any(|used| used.state == UseState::Unset)
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.list.iter().any(|problem| problem.code.severity() == Severity::Error)
+    }
+
+    /// Adds what the rendering noted: unset variables, values the SDK would have escaped, leftover tags.
+    pub(crate) fn note_rendering(&mut self) {
+        let rendered = self.places.rendered;
+        let mut lines: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for missing in &rendered.missing {
+            lines.entry(&missing.name).or_default().push(missing.position.line);
+        }
+        let mut seen = BTreeSet::new();
+        for used in rendered.uses.iter().filter(|used| used.kind == UseKind::Variable) {
+            let name = used.name.as_str();
+            let is_news = used.state == UseState::Unset && !self.named.contains(name);
+            if is_news && seen.insert((Code::VariableUnset, name)) {
+                let lines = lines.get(name).map(Vec::as_slice).unwrap_or_default();
+                let shown: Vec<_> = lines.iter().take(20).map(usize::to_string).collect();
+                let places = if lines.len() > 1 { format!(" (lines {})", shown.join(", ")) } else { String::new() };
+                let message = format!("the variable {name} is not set; nothing is put in its place{places}");
+                self.push(Code::VariableUnset, "", &used.rendered, message);
+            }
+            if used.differs_from_sdk && seen.insert((Code::ValueNotEscaped, name)) {
+                let message = format!("the value of {name} is used as it is; the SDK would have escaped parts of it");
+                let help = Some(format!("write {{{{{{{name}}}}}}} to mean the same everywhere"));
+                self.push_with_help(Code::ValueNotEscaped, "", &used.rendered, message, help);
+            }
+        }
+        if let Some(span) = leftover_tag(&self.places.rendered.text) {
+            let tag = &self.places.rendered.text[span.clone()];
+            let message = format!("the rendered text still contains {tag}");
+            self.push(Code::LeftoverTag, "", &span, message);
+        }
+    }
+
+    /// The problems with their places in the template, sorted.
+    pub(crate) fn into_diagnostics(self, file: &str) -> Vec<Diagnostic> {
+        let places = self.places;
+        let mut diagnostics: Vec<_> = self.list.into_iter().map(|problem| places.diagnostic(file, problem)).collect();
+        sort(&mut diagnostics);
+        diagnostics
+    }
+}
+
+/// Sorts by place; of two problems at one place the one with the longer path, which says more, comes first.
+pub(crate) fn sort(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by(|a, b| {
+        let key = |d: &Diagnostic| (d.position, d.severity(), d.code, Reverse(d.path.len()));
+        key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
+    });
+    diagnostics.dedup();
+}
+
+/// A found value as it is quoted in a message.
+pub(crate) fn shorten(text: &str) -> String {
+    let mut characters = text.chars();
+    let shown: String = characters.by_ref().take(40).collect();
+    let more = if characters.next().is_some() { "…" } else { "" };
+    format!("{:?}", format!("{shown}{more}"))
+}
+
+/// The first `{{NAME}}` of a text, with a name of capitals, digits and underscores.
+fn leftover_tag(text: &str) -> Option<Span> {
+    let mut from = 0;
+    while let Some(found) = text[from..].find("{{") {
+        let start = from + found;
+        let name = &text[start + 2..];
+        let length = name.bytes().take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_').count();
+        if length > 0 && name[length..].starts_with("}}") {
+            return Some(start..start + length + 4);
+        }
+        from = start + 1;
+    }
+    None
+}

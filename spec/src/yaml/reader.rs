@@ -1,0 +1,341 @@
+//! Takes the fields of mappings one by one and pushes every problem with its key path.
+//!
+//! The rules for numbers, booleans, text and null are those of the SDK's YAML reader, by position.
+//! Invariant: every key of a mapping is either taken, refused or reported by [`Fields::finish`]; none is ignored.
+
+use std::ops::RangeInclusive;
+
+use super::{Entry, Node, Value};
+use crate::{
+    code::Code,
+    problem::{Problems, Span, Spanned, shorten},
+    scalar::Scalar,
+    suggest,
+};
+
+/// A value with the key it stands behind.
+#[derive(Debug, Clone)]
+pub(crate) struct Field<'t> {
+    /// Keys that lead here, joined with dots.
+    pub(crate) path: String,
+    /// The last key alone.
+    pub(crate) key: Spanned<String>,
+    node: &'t Node,
+}
+
+/// The fields of a mapping.
+pub(crate) struct Fields<'t> {
+    /// Keys that lead to the mapping.
+    pub(crate) path: String,
+    /// Where it starts; for messages about what it lacks.
+    pub(crate) span: Span,
+    entries: &'t [Entry],
+    taken: Vec<bool>,
+    known: Vec<&'static str>,
+}
+
+impl<'t> Fields<'t> {
+    /// The fields of the whole document.
+    pub(crate) fn root(node: &'t Node, problems: &mut Problems<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Map(entries) => Some(Self::new(String::new(), node.span.start..node.span.start, entries)),
+            Value::Null | Value::Scalar(_) | Value::List(_) => {
+                problems.push(Code::WrongType, "", &node.span, format!("found {}; a map is needed", kind(node)));
+                None
+            }
+        }
+    }
+
+    fn new(path: String, span: Span, entries: &'t [Entry]) -> Self {
+        Self { path, span, entries, taken: vec![false; entries.len()], known: Vec::new() }
+    }
+
+    /// The field of this name, whatever it holds.
+    pub(crate) fn any(&mut self, name: &'static str) -> Option<Field<'t>> {
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
+        let index = self.entries.iter().position(|entry| entry.key == name)?;
+        self.taken[index] = true;
+        Some(field(&self.path, &self.entries[index]))
+    }
+
+    /// The field of this name when it holds something.
+    pub(crate) fn optional(&mut self, name: &'static str) -> Option<Field<'t>> {
+        self.any(name).filter(|field| !matches!(field.node.value, Value::Null))
+    }
+
+    /// A field that may hold a number: nothing at all means absent, nothing because a variable is unset is a problem.
+    pub(crate) fn number(&mut self, name: &'static str, problems: &mut Problems<'_>) -> Option<Field<'t>> {
+        let field = self.any(name)?;
+        if field.is_blank() {
+            if problems.is_unset_after(&field.key.span) {
+                problems.absent_value(&field.path, &field.key.span, "a number");
+            }
+            return None;
+        }
+        Some(field)
+    }
+
+    /// The field of this name, which must be there and hold something.
+    pub(crate) fn required(
+        &mut self,
+        name: &'static str,
+        wanted: &str,
+        problems: &mut Problems<'_>,
+    ) -> Option<Field<'t>> {
+        let Some(field) = self.any(name) else {
+            let path = join(&self.path, name);
+            problems.push(Code::RequiredKey, &path, &self.span, format!("is required; {wanted} is needed"));
+            return None;
+        };
+        if matches!(field.node.value, Value::Null) || (wanted.contains("number") && field.is_blank()) {
+            problems.absent_value(&field.path, &field.key.span, wanted);
+            return None;
+        }
+        Some(field)
+    }
+
+    /// Refuses a key of the language that is not honoured yet; empty values ask for nothing and pass.
+    pub(crate) fn not_supported_yet(&mut self, name: &'static str, feature: &str, problems: &mut Problems<'_>) {
+        if let Some(field) = self.optional(name).filter(|field| !field.is_empty()) {
+            let message = format!("{feature} not supported yet");
+            let help = Some("remove the key; it is refused because ignoring it would run something else".to_owned());
+            problems.push_with_help(Code::NotSupportedYet, &field.path, &field.key.span, message, help);
+        }
+    }
+
+    /// Reports every key that was not taken.
+    pub(crate) fn finish(self, problems: &mut Problems<'_>) {
+        self.finish_as(Code::UnknownKey, problems);
+    }
+
+    /// Reports every key that was not taken under `code`.
+    pub(crate) fn finish_as(self, code: Code, problems: &mut Problems<'_>) {
+        let unknown = self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken);
+        for (entry, _) in unknown {
+            let what = if code == Code::UnknownKey { "unknown key" } else { "unknown key is ignored" };
+            let suggestion = suggest::key(&entry.key, &self.known);
+            let message = suggestion.map_or_else(|| what.to_owned(), |name| format!("{what}; did you mean {name}?"));
+            let help = Some(format!("allowed here: {}", self.known.join(", ")));
+            problems.push_with_help(code, &join(&self.path, &entry.key), &entry.key_span, message, help);
+        }
+    }
+}
+
+impl<'t> Field<'t> {
+    /// Where the value stands; where the key stands when there is no value.
+    pub(crate) fn span(&self) -> &Span {
+        match self.node.value {
+            Value::Null => &self.key.span,
+            Value::Scalar(_) | Value::List(_) | Value::Map(_) => &self.node.span,
+        }
+    }
+
+    /// Whether it holds nothing, or text of blanks only.
+    pub(crate) fn is_blank(&self) -> bool {
+        match &self.node.value {
+            Value::Null => true,
+            Value::Scalar(text) => text.trim().is_empty(),
+            Value::List(_) | Value::Map(_) => false,
+        }
+    }
+
+    /// Whether it holds nothing, or an empty collection.
+    fn is_empty(&self) -> bool {
+        match &self.node.value {
+            Value::Null => true,
+            Value::Scalar(_) => false,
+            Value::List(items) => items.is_empty(),
+            Value::Map(entries) => entries.is_empty(),
+        }
+    }
+
+    /// Whether it holds nothing.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self.node.value, Value::Null)
+    }
+
+    /// The literal text of a scalar.
+    pub(crate) fn text(&self, problems: &mut Problems<'_>) -> Option<Spanned<String>> {
+        self.scalar_text("text", problems).map(|text| Spanned { value: text.to_owned(), span: self.span().clone() })
+    }
+
+    /// A whole number within `range`; a fraction is cut off, as the SDK does.
+    pub(crate) fn int(&self, range: RangeInclusive<i64>, problems: &mut Problems<'_>) -> Option<Spanned<i64>> {
+        let text = self.scalar_text("a whole number", problems)?;
+        let digits = text.trim().replace('_', "");
+        let number = digits.parse::<i64>().ok().or_else(|| {
+            let float = digits.parse::<f64>().ok().filter(|float| float.is_finite() && looks_numeric(&digits))?;
+            (float.abs() < 9e15).then_some(float.trunc() as i64)
+        });
+        let allowed = format!("a whole number from {} to {} is needed", range.start(), range.end());
+        let allowed = if *range.end() == i64::from(i32::MAX) {
+            format!("a whole number of at least {} is needed", range.start())
+        } else {
+            allowed
+        };
+        let Some(number) = number else {
+            problems.found(Code::WrongType, &self.path, self.span(), text, &allowed);
+            return None;
+        };
+        if !range.contains(&number) {
+            problems.found(Code::OutOfRange, &self.path, self.span(), text.trim(), &allowed);
+            return None;
+        }
+        Some(Spanned { value: number, span: self.span().clone() })
+    }
+
+    /// An amount above zero, in thousandths.
+    pub(crate) fn amount(&self, problems: &mut Problems<'_>) -> Option<Scalar> {
+        let text = self.scalar_text("a number", problems)?;
+        let digits = text.trim().replace('_', "");
+        let allowed = "a number greater than 0 is needed";
+        let Some(number) = digits.parse::<f64>().ok().filter(|_| looks_numeric(&digits)) else {
+            problems.found(Code::WrongType, &self.path, self.span(), text, allowed);
+            return None;
+        };
+        let amount = Scalar::from_f64(number).filter(|amount| !amount.is_zero());
+        if amount.is_none() {
+            problems.found(Code::OutOfRange, &self.path, self.span(), text.trim(), allowed);
+        }
+        amount
+    }
+
+    /// A whole amount of MB above zero; a fraction is cut off, as the SDK does.
+    pub(crate) fn megabytes(&self, problems: &mut Problems<'_>) -> Option<Scalar> {
+        let number = self.int(1..=i64::from(i32::MAX), problems)?;
+        Some(Scalar::from_units(number.value as u64))
+    }
+
+    /// A boolean in any of the spellings of YAML 1.1, quoted or not.
+    pub(crate) fn boolean(&self, problems: &mut Problems<'_>) -> Option<bool> {
+        let text = self.scalar_text("true or false", problems)?;
+        match text.trim() {
+            "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+            "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+            other => {
+                problems.found(Code::WrongType, &self.path, self.span(), other, "true or false is needed");
+                None
+            }
+        }
+    }
+
+    /// One of some words; `parse` says which, `allowed` lists them.
+    pub(crate) fn word<T>(
+        &self,
+        parse: impl FnOnce(&str) -> Option<T>,
+        allowed: &[&'static str],
+        problems: &mut Problems<'_>,
+    ) -> Option<Spanned<T>> {
+        let text = self.scalar_text("a word", problems)?;
+        let word = parse(text);
+        if word.is_none() {
+            let list = allowed.join(", ");
+            let near = suggest::key(text, allowed).map(|name| format!(", did you mean {name}?")).unwrap_or_default();
+            problems.found(Code::UnknownWord, &self.path, self.span(), text, &format!("allowed: {list}{near}"));
+        }
+        word.map(|value| Spanned { value, span: self.span().clone() })
+    }
+
+    /// The fields of a mapping; nothing counts as an empty one.
+    pub(crate) fn map(&self, problems: &mut Problems<'_>) -> Option<Fields<'t>> {
+        let entries = self.map_entries(problems)?;
+        Some(Fields::new(self.path.clone(), self.key.span.clone(), entries))
+    }
+
+    /// The entries of a mapping from names to values, in order; nothing counts as none.
+    pub(crate) fn named(&self, problems: &mut Problems<'_>) -> Vec<Field<'t>> {
+        let entries = self.map_entries(problems).unwrap_or_default();
+        entries.iter().map(|entry| field(&self.path, entry)).collect()
+    }
+
+    /// The items of a list, in order; nothing counts as none.
+    pub(crate) fn list(&self, problems: &mut Problems<'_>) -> Option<Vec<Field<'t>>> {
+        let items = match &self.node.value {
+            Value::Null => &[],
+            Value::List(items) => items.as_slice(),
+            Value::Scalar(_) | Value::Map(_) => {
+                let message = format!("found {}; a list is needed", kind(self.node));
+                problems.push(Code::WrongType, &self.path, self.span(), message);
+                return None;
+            }
+        };
+        let item = |(index, node): (usize, &'t Node)| Field {
+            path: join(&self.path, &index.to_string()),
+            key: Spanned { value: index.to_string(), span: node.span.clone() },
+            node,
+        };
+        Some(items.iter().enumerate().map(item).collect())
+    }
+
+    /// The items when it is a list, without complaint when it is not.
+    pub(crate) fn try_list(&self) -> Option<Vec<Field<'t>>> {
+        let Value::List(items) = &self.node.value else { return None };
+        let item = |(index, node): (usize, &'t Node)| Field {
+            path: join(&self.path, &index.to_string()),
+            key: Spanned { value: index.to_string(), span: node.span.clone() },
+            node,
+        };
+        Some(items.iter().enumerate().map(item).collect())
+    }
+
+    /// The entries when it is a mapping, without complaint when it is not.
+    pub(crate) fn try_named(&self) -> Option<Vec<Field<'t>>> {
+        let Value::Map(entries) = &self.node.value else { return None };
+        Some(entries.iter().map(|entry| field(&self.path, entry)).collect())
+    }
+
+    /// What kind of value it is, for messages.
+    pub(crate) fn kind(&self) -> String {
+        kind(self.node)
+    }
+
+    fn map_entries(&self, problems: &mut Problems<'_>) -> Option<&'t [Entry]> {
+        match &self.node.value {
+            Value::Null => Some(&[]),
+            Value::Map(entries) => Some(entries),
+            Value::Scalar(_) | Value::List(_) => {
+                let message = format!("found {}; a map is needed", kind(self.node));
+                problems.push(Code::WrongType, &self.path, self.span(), message);
+                None
+            }
+        }
+    }
+
+    fn scalar_text(&self, wanted: &str, problems: &mut Problems<'_>) -> Option<&'t str> {
+        match &self.node.value {
+            Value::Scalar(text) => Some(text),
+            Value::Null => Some(""),
+            Value::List(_) | Value::Map(_) => {
+                let message = format!("found {}; {wanted} is needed", kind(self.node));
+                problems.push(Code::WrongType, &self.path, self.span(), message);
+                None
+            }
+        }
+    }
+}
+
+fn field<'t>(path: &str, entry: &'t Entry) -> Field<'t> {
+    let key = Spanned { value: entry.key.clone(), span: entry.key_span.clone() };
+    Field { path: join(path, &entry.key), key, node: &entry.node }
+}
+
+/// A key path with one more key.
+pub(crate) fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// Whether text is a number and not one of the words that also parse as a float, like `inf`.
+fn looks_numeric(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'))
+}
+
+fn kind(node: &Node) -> String {
+    match &node.value {
+        Value::Null => "nothing".to_owned(),
+        Value::Scalar(text) => shorten(text),
+        Value::List(_) => "a list".to_owned(),
+        Value::Map(_) => "a map".to_owned(),
+    }
+}
