@@ -3,7 +3,6 @@
 //! Places are byte ranges of the rendered text until the end, when they become places in the template.
 
 use std::{
-    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     ops::Range,
 };
@@ -80,12 +79,12 @@ impl<'t> Places<'t> {
     }
 
     fn diagnostic(&self, file: &str, problem: Problem) -> Diagnostic {
-        let Problem { code, path, message, help, at } = problem;
+        let Problem { code, path, message, help, at, tag } = problem;
         let source = self.template.source();
         let start = self.rendered.source_offset(at.start).min(source.len());
-        let position = self.template_lines.position(source, start);
-        let end = self.marked_end(&at, start);
-        let marked = source.get(start..end).map_or(1, |text| text.lines().next().unwrap_or_default().chars().count());
+        let marked = tag.unwrap_or_else(|| start..self.marked_end(&at, start));
+        let position = self.template_lines.position(source, marked.start);
+        let marked = source.get(marked).map_or(1, |text| text.lines().next().unwrap_or_default().chars().count());
         Diagnostic {
             code,
             file: file.to_owned(),
@@ -119,6 +118,8 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     pub(crate) help: Option<String>,
     pub(crate) at: Span,
+    /// The tag of the template to mark instead, when the problem is that it printed nothing.
+    pub(crate) tag: Option<Range<usize>>,
 }
 
 /// Collects problems.
@@ -150,7 +151,14 @@ impl<'t> Problems<'t> {
             return;
         }
         let (path, message) = (path.to_owned(), message.into());
-        self.list.push(Problem { code, path, message, help, at: at.clone() });
+        self.list.push(Problem { code, path, message, help, at: at.clone(), tag: None });
+    }
+
+    /// Marks a tag of the template with the problem pushed last.
+    fn mark_tag(&mut self, code: Code, tag: &Range<usize>) {
+        if let Some(last) = self.list.last_mut().filter(|last| last.code == code) {
+            last.tag = Some(tag.clone());
+        }
     }
 
     /// Says what was found instead of what is allowed, and which variable it came from.
@@ -167,7 +175,7 @@ impl<'t> Problems<'t> {
             self.push(Code::MissingValue, path, key, format!("is empty; {wanted} is needed"));
             return;
         };
-        let name = used.name.clone();
+        let (name, tag) = (used.name.clone(), used.tag.clone());
         let (state, help) = match used.state {
             UseState::Unset => ("not set", format!("set {name}")),
             UseState::Empty | UseState::Set => ("set to nothing", format!("give {name} a value")),
@@ -175,6 +183,7 @@ impl<'t> Problems<'t> {
         self.named.insert(name.clone());
         let message = format!("is empty because the variable {name} is {state}; {wanted} is needed");
         self.push_with_help(Code::MissingValue, path, key, message, Some(help));
+        self.mark_tag(Code::MissingValue, &tag);
     }
 
     /// Whether nothing stands behind a key because a variable is not set at all.
@@ -203,6 +212,7 @@ impl<'t> Problems<'t> {
                 let places = if lines.len() > 1 { format!(" (lines {})", shown.join(", ")) } else { String::new() };
                 let message = format!("the variable {name} is not set; nothing is put in its place{places}");
                 self.push(Code::VariableUnset, "", &used.rendered, message);
+                self.mark_tag(Code::VariableUnset, &used.tag);
             }
             if used.differs_from_sdk && seen.insert((Code::ValueNotEscaped, name)) {
                 let message = format!("the value of {name} is used as it is; the SDK would have escaped parts of it");
@@ -226,12 +236,9 @@ impl<'t> Problems<'t> {
     }
 }
 
-/// Sorts by place; of two problems at one place the one with the longer path, which says more, comes first.
+/// Sorts by place; problems of one place stay in the order they were found in, apart from their kind.
 pub(crate) fn sort(diagnostics: &mut Vec<Diagnostic>) {
-    diagnostics.sort_by(|a, b| {
-        let key = |d: &Diagnostic| (d.position, d.severity(), d.code, Reverse(d.path.len()));
-        key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
-    });
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.position, diagnostic.severity(), diagnostic.code));
     diagnostics.dedup();
 }
 

@@ -73,8 +73,10 @@ fn custom(steps: &Steps, pod: &Lowered, phase: &str, phase_at: &Span, problems: 
             if let Some(index) = index.filter(|index| *index < count) {
                 by_index.insert(index, entry)
             } else {
-                let message = format!("{:?} is no instance; pod {} has {count}", key.value, pod.spec.pod_type);
-                problems.push(Code::UnusedStepIndex, &entry.path, &key.span, message);
+                if pod.has_count {
+                    let message = format!("{:?} is no instance; pod {} has {count}", key.value, pod.spec.pod_type);
+                    problems.push(Code::UnusedStepIndex, &entry.path, &key.span, message);
+                }
                 None
             }
         };

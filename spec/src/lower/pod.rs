@@ -22,6 +22,8 @@ use crate::{
 /// A pod with the places that rules across pods need.
 pub(super) struct Lowered {
     pub(super) spec: PodSpec,
+    /// Whether the number of instances could be read; otherwise nothing is said about indexes.
+    pub(super) has_count: bool,
     /// Names of all its tasks, also of those that could not be read.
     pub(super) task_names: BTreeSet<String>,
     /// Advertised ports: name, path, place.
@@ -50,6 +52,7 @@ pub(super) fn lower(
             resource_sets: Vec::new(),
             tasks: Vec::new(),
         },
+        has_count: pod.count.is_some(),
         task_names: BTreeSet::new(),
         advertised: Vec::new(),
         prefixes: Vec::new(),

@@ -32,7 +32,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("seccomp-profile-name", "seccomp profiles are"),
     ("ipc-mode", "IPC modes are"),
     ("shm-size", "shared memory sizes are"),
-    ("container", "the older container block (image, networks, rlimits) is"),
 ];
 
 /// Reads a pod.
@@ -44,12 +43,15 @@ pub(crate) fn pod(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Pod>
     let placement = fields.optional("placement").and_then(|field| field.text(problems)).map(|text| text.value);
     let placement = placement.filter(|text| !matches!(text.trim(), "" | "[]"));
     let uris = fields.optional("uris").map(|field| uris(&field, problems)).unwrap_or_default();
-    let user = fields.optional("user").and_then(|field| {
+    let user = fields.older("user").filter(|field| !field.is_blank()).and_then(|field| {
         let text = field.text(problems)?;
         Some((field.path, text))
     });
     for (name, feature) in NOT_YET {
         fields.not_supported_yet(name, feature, problems);
+    }
+    if let Some(field) = fields.older("container") {
+        field.refuse_unless_empty("the older container block (image, networks, rlimits) is", problems);
     }
     for (name, feature) in [
         ("share-pid-namespace", "sharing the process namespace is"),
@@ -71,7 +73,7 @@ pub(crate) fn pod(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Pod>
         ("strategy", "never had an effect; the strategy of a phase stands in plans"),
         ("isolate-tmp", "has no effect; /tmp is always private"),
     ] {
-        if let Some(field) = fields.any(name) {
+        if let Some(field) = fields.older(name) {
             problems.push(Code::KeyWithoutEffect, &field.path, &field.key.span, why);
         }
     }

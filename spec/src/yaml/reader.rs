@@ -60,6 +60,13 @@ impl<'t> Fields<'t> {
         Some(field(&self.path, &self.entries[index]))
     }
 
+    /// A field of the older generation: taken, but not among the keys a message lists.
+    pub(crate) fn older(&mut self, name: &'static str) -> Option<Field<'t>> {
+        let field = self.any(name);
+        self.known.retain(|known| *known != name);
+        field
+    }
+
     /// The field of this name when it holds something.
     pub(crate) fn optional(&mut self, name: &'static str) -> Option<Field<'t>> {
         self.any(name).filter(|field| !matches!(field.node.value, Value::Null))
@@ -98,10 +105,8 @@ impl<'t> Fields<'t> {
 
     /// Refuses a key of the language that is not honoured yet; empty values ask for nothing and pass.
     pub(crate) fn not_supported_yet(&mut self, name: &'static str, feature: &str, problems: &mut Problems<'_>) {
-        if let Some(field) = self.optional(name).filter(|field| !field.is_empty()) {
-            let message = format!("{feature} not supported yet");
-            let help = Some("remove the key; it is refused because ignoring it would run something else".to_owned());
-            problems.push_with_help(Code::NotSupportedYet, &field.path, &field.key.span, message, help);
+        if let Some(field) = self.optional(name) {
+            field.refuse_unless_empty(feature, problems);
         }
     }
 
@@ -138,6 +143,15 @@ impl<'t> Field<'t> {
             Value::Null => true,
             Value::Scalar(text) => text.trim().is_empty(),
             Value::List(_) | Value::Map(_) => false,
+        }
+    }
+
+    /// Refuses a feature that is not honoured yet, unless the value asks for nothing.
+    pub(crate) fn refuse_unless_empty(&self, feature: &str, problems: &mut Problems<'_>) {
+        if !self.is_empty() {
+            let message = format!("{feature} not supported yet");
+            let help = Some("remove the key; it is refused because ignoring it would run something else".to_owned());
+            problems.push_with_help(Code::NotSupportedYet, &self.path, &self.key.span, message, help);
         }
     }
 

@@ -1,0 +1,103 @@
+//! Bad specifications and what is said about them, as snapshots; every code has one, and a page.
+#![allow(clippy::unwrap_used)]
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use mainstay_spec::{Code, Loaded, Report, Source, load};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn variables() -> BTreeMap<String, String> {
+    [("NAME", "hello"), ("VALUE", "a=b"), ("QUOTED", "{{LEFT_OVER}}"), ("HELLO_COUNT", "1"), ("PORT_API", "8080")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
+fn load_text(text: &str) -> Result<Loaded, Report> {
+    let read_file = |path: &str| match path {
+        "empty.conf" => Ok(String::new()),
+        "broken.conf" => Ok("ok\n  {{#OPEN}}\n".to_owned()),
+        _ => Err("file not found".to_owned()),
+    };
+    load(Source { file_name: "svc.yml", text }, &variables(), &read_file)
+}
+
+fn printed(text: &str) -> String {
+    match load_text(text) {
+        Ok(loaded) => loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"),
+        Err(report) => report.to_string(),
+    }
+}
+
+#[test]
+fn bad_specifications() {
+    insta::glob!("bad/*.yml", |path| {
+        let text = fs::read_to_string(path).unwrap();
+        insta::with_settings!({omit_expression => true}, {
+            insta::assert_snapshot!(printed(&text));
+        });
+    });
+}
+
+#[test]
+fn limits_are_diagnostics() {
+    let too_long = "x".repeat(1024 * 1024 + 1);
+    let too_deep = format!("{}{}", "{{#NAME}}".repeat(65), "{{/NAME}}".repeat(65));
+    let too_nested = format!("name: {}{}", "[".repeat(40), "]".repeat(40));
+    let too_many = format!("name: [{}]", "a, ".repeat(60_000));
+    let far_too_nested = format!("name: {}", "[".repeat(5_000));
+    let first = |text: &str| printed(text).lines().next().unwrap_or_default().to_owned();
+    let all = [too_long, too_deep, too_nested, too_many, far_too_nested].map(|text| first(&text));
+    insta::assert_snapshot!("limits", all.join("\n"));
+}
+
+#[test]
+fn the_issues_bad_inputs_are_all_in_one_report() {
+    let report = load_text(&fs::read_to_string(folder().join("tests/bad/issue_2_spec.yml")).unwrap()).unwrap_err();
+    let codes: Vec<_> = report.diagnostics.iter().map(|d| (d.code, d.path.as_str(), d.position.line)).collect();
+    let server = "pods.hello.tasks.server";
+    assert_eq!(
+        codes,
+        [
+            (Code::UnknownKey, format!("{server}.cpu").as_str(), 9),
+            (Code::MissingValue, format!("{server}.cpus").as_str(), 10),
+            (Code::OutOfRange, format!("{server}.ports.http.port").as_str(), 14),
+            (Code::OutOfRange, "pods.world.tasks.server.cpus", 21),
+            (Code::UnknownKey, "pods.world.tasks.server.memmory", 22),
+            (Code::DuplicateKey, "pods.hello", 23),
+        ]
+    );
+    let unset = &report.diagnostics[1];
+    assert!(unset.message.contains("HELLO_CPUS is not set"), "{}", unset.message);
+    assert!(
+        report
+            .to_string()
+            .contains("svc.yml:23:3: error[MST-SPEC-0011] pods.hello: given twice: in line 3 and in line 23")
+    );
+}
+
+#[test]
+fn every_code_has_a_page_and_a_snapshot() {
+    let snapshots: String = fs::read_dir(folder().join("tests/snapshots"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("diagnostics__"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let mut problems = Vec::new();
+    for code in Code::ALL {
+        if !snapshots.contains(&format!("[{code}]")) {
+            problems.push(format!("{code} ({}) is in no snapshot", code.title()));
+        }
+        let page = fs::read_to_string(folder().join(format!("../docs/errors/{code}.md"))).unwrap_or_default();
+        let heading = format!("# {code}: {}\n", code.title());
+        if !page.starts_with(&heading) || !page.contains("```") || !page.contains("## Remedy") {
+            problems.push(format!("{code} needs a page that begins with {heading:?} and has an example and a remedy"));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let numbers: Vec<_> = Code::ALL.iter().map(|code| code.number()).collect();
+    assert!(numbers.is_sorted_by(|a, b| a < b));
+}
