@@ -6,3 +6,4 @@
 //! Invariant: nothing is sent to Mesos before what it depends on is stored; one loop, `run.rs`, is the only place that does either.
 
 pub mod control;
+pub mod http;
