@@ -7,3 +7,8 @@
 
 pub mod control;
 pub mod http;
+pub mod mesos;
+pub mod telemetry;
+
+/// Environment variables by name.
+pub type Vars = std::collections::BTreeMap<String, String>;
