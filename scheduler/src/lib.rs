@@ -8,6 +8,7 @@
 pub mod control;
 pub mod http;
 pub mod mesos;
+pub mod store;
 pub mod telemetry;
 
 /// Environment variables by name.
