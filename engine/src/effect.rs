@@ -30,9 +30,9 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Adds a later step's effects: later writes of a path win, calls keep their order.
+    /// Adds a later step's effects: later writes win ([`Transaction::then`]), calls keep their order.
     pub fn merge(&mut self, later: Self) {
-        self.commit.writes.extend(later.commit.writes);
+        self.commit.then(later.commit);
         self.send.extend(later.send);
         self.replies.extend(later.replies);
         self.wake_at = later.wake_at;
@@ -78,6 +78,42 @@ impl Transaction {
         let below = format!("{path}/");
         self.writes.retain(|other, _| !other.starts_with(&below));
         self.writes.insert(path, Write::Delete);
+    }
+
+    /// Adds a later transaction: its writes of a path win, and its deletes also drop earlier puts below the path.
+    pub fn then(&mut self, later: Self) {
+        // In the order of paths a delete comes before the puts below it, which in one transaction are always the later ones.
+        for (path, write) in later.writes {
+            match write {
+                Write::Put(data) => self.put(path, data),
+                Write::Delete => self.delete(path),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_delete_drops_earlier_puts_below_it_but_not_its_own() {
+        let mut earlier = Transaction::default();
+        earlier.put("Tasks/a/TaskInfo", "old");
+        earlier.put("Tasks/a-b/TaskInfo", "kept");
+        let mut later = Transaction::default();
+        later.delete("Tasks/a");
+        later.put("Tasks/a/TaskStatus", "new");
+        earlier.then(later);
+        let written: Vec<_> = earlier.writes.iter().map(|(path, write)| (path.as_str(), write.clone())).collect();
+        assert_eq!(
+            written,
+            [
+                ("Tasks/a", Write::Delete),
+                ("Tasks/a-b/TaskInfo", Write::Put("kept".into())),
+                ("Tasks/a/TaskStatus", Write::Put("new".into())),
+            ]
+        );
     }
 }
 
