@@ -1,10 +1,15 @@
 //! Offers, and what the engine makes of them.
 
+mod claim;
+pub mod evaluate;
+pub mod leftover;
+pub mod operation;
 pub mod placement;
 mod reason;
 pub mod report;
 pub mod requirement;
 mod stage;
+mod stored;
 
 use crate::ids::{AgentId, ExecutorId, OfferId};
 use crate::resource::Resource;

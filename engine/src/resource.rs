@@ -9,6 +9,7 @@ pub mod wire;
 
 use std::collections::BTreeSet;
 
+pub use pool::Pool;
 pub use ranges::Ranges;
 
 use crate::ids::{PersistenceId, ResourceId};

@@ -1,1 +1,445 @@
-//! What is left of one offer.
+//! What is left of one offer while it is being evaluated.
+//!
+//! Not here: what a step wants (`offer/stage/`), what Mesos is told (`offer/operation.rs`).
+
+use std::borrow::Cow;
+
+use super::{LABEL_RESOURCE_ID, Ranges, ReservationKind, Resource, Value};
+use crate::ids::ResourceId;
+use crate::offer::Offer;
+use crate::offer::report::Shortfall;
+use crate::units::Scalar;
+
+/// Wire number of the disk source type MOUNT.
+pub const SOURCE_MOUNT: i32 = 2;
+
+/// Resources of one offer that no requirement has claimed yet.
+///
+/// Shape: reservations by resource id; whole MOUNT disks; everything else summed by (role, name). Only what is allocated to the role of
+/// the framework enters. Revocable and shared resources, disks of other sources and reservations without a resource id stay outside:
+/// nothing here can use them.
+/// Units: scalars in thousandths, disk and memory in MB. Never negative.
+/// Errors: a take that fails returns what was missing and leaves the pool unchanged.
+/// Source: Mesos v1 `Offer.resources`.
+#[derive(Debug, Clone)]
+pub struct Pool<'a> {
+    reserved: Vec<Reserved<'a>>,
+    mounts: Vec<Mount<'a>>,
+    free: Vec<Free<'a>>,
+}
+
+#[derive(Debug, Clone)]
+struct Reserved<'a> {
+    id: &'a str,
+    resource: &'a Resource,
+}
+
+#[derive(Debug, Clone)]
+struct Mount<'a> {
+    role: &'a str,
+    resource: &'a Resource,
+}
+
+#[derive(Debug, Clone)]
+struct Free<'a> {
+    role: &'a str,
+    name: &'a str,
+    amount: Amount<'a>,
+}
+
+/// Ranges are borrowed from the offer until something is taken from them.
+#[derive(Debug, Clone)]
+enum Amount<'a> {
+    Scalar(Scalar),
+    Ranges(Cow<'a, Ranges>),
+}
+
+impl<'a> Pool<'a> {
+    /// Everything of the offer that a requirement of this role can use.
+    pub fn new(offer: &'a Offer, role: &str) -> Self {
+        let mut pool = Self {
+            reserved: Vec::with_capacity(offer.resources.len()),
+            mounts: Vec::new(),
+            free: Vec::with_capacity(4),
+        };
+        for resource in &offer.resources {
+            if resource.allocation_role.as_deref().is_none_or(|allocated| allocated == role) {
+                pool.add(resource, resource.reservations.len());
+            }
+        }
+        pool
+    }
+
+    /// Adds a resource as if it had only its first `layers` reservations.
+    fn add(&mut self, resource: &'a Resource, layers: usize) {
+        if resource.revocable || resource.shared {
+            return;
+        }
+        let last = layers.checked_sub(1).and_then(|last| resource.reservations.get(last));
+        if let Some(last) = last.filter(|last| last.kind == ReservationKind::Dynamic) {
+            let label = last.labels.iter().find(|(key, _)| key == LABEL_RESOURCE_ID);
+            if let Some((_, Some(id))) = label {
+                self.reserved.push(Reserved { id, resource });
+            }
+            return;
+        }
+        let role = last.map_or("*", |last| last.role.as_str());
+        if let Some(disk) = &resource.disk {
+            // A volume that was given back has been destroyed; any other one is somebody's.
+            if disk.persistence.is_some() && layers == resource.reservations.len() {
+                return;
+            }
+            match &disk.source {
+                None => {}
+                Some(source) if source.kind == SOURCE_MOUNT => return self.mounts.push(Mount { role, resource }),
+                Some(_) => return,
+            }
+        }
+        let known = self.free.iter_mut().find(|free| free.role == role && free.name == resource.name);
+        match (known.map(|free| &mut free.amount), &resource.value) {
+            (Some(Amount::Scalar(left)), Value::Scalar(more)) => *left = left.plus(*more),
+            (Some(Amount::Ranges(left)), Value::Ranges(more)) => left.to_mut().insert_all(more),
+            (None, Value::Scalar(amount)) => {
+                self.free.push(Free { role, name: &resource.name, amount: Amount::Scalar(*amount) });
+            }
+            (None, Value::Ranges(ranges)) => {
+                self.free.push(Free { role, name: &resource.name, amount: Amount::Ranges(Cow::Borrowed(ranges)) });
+            }
+            // Sets are of no use to any requirement; two kinds of value under one name do not add up.
+            (_, Value::Set(_)) | (Some(_), _) => {}
+        }
+    }
+
+    /// Whether a reservation is still there.
+    pub fn has_reserved(&self, id: &ResourceId) -> bool {
+        self.reserved.iter().any(|reserved| reserved.id == id.as_str())
+    }
+
+    /// Takes a whole reservation.
+    pub fn take_reserved(&mut self, id: &ResourceId) -> Option<&'a Resource> {
+        let at = self.reserved.iter().position(|reserved| reserved.id == id.as_str())?;
+        Some(self.reserved.remove(at).resource)
+    }
+
+    /// How much there is of a scalar under this role.
+    pub fn available(&self, role: &str, name: &str) -> Scalar {
+        match self.free.iter().find(|free| free.role == role && free.name == name).map(|free| &free.amount) {
+            Some(Amount::Scalar(left)) => *left,
+            Some(Amount::Ranges(_)) | None => Scalar::ZERO,
+        }
+    }
+
+    /// Takes an amount that is not reserved (role `*`) or statically reserved for the role; answers what there was before.
+    pub fn take_scalar(&mut self, role: &str, name: &'static str, wanted: Scalar) -> Result<Scalar, Shortfall> {
+        let available = self.available(role, name);
+        let free = self.free.iter_mut().find(|free| free.role == role && free.name == name);
+        match (free.map(|free| &mut free.amount), available.minus(wanted)) {
+            (Some(Amount::Scalar(left)), Some(rest)) => {
+                *left = rest;
+                Ok(available)
+            }
+            _ => Err(Shortfall { name, role: role.to_owned(), wanted, available }),
+        }
+    }
+
+    /// The ports under this role.
+    pub fn ports(&self, role: &str) -> Option<&Ranges> {
+        match &self.free.iter().find(|free| free.role == role && free.name == "ports")?.amount {
+            Amount::Ranges(left) => Some(left),
+            Amount::Scalar(_) => None,
+        }
+    }
+
+    /// Takes one port; `false` when it is not there.
+    pub fn take_port(&mut self, role: &str, port: u16) -> bool {
+        match self.free.iter_mut().find(|free| free.role == role && free.name == "ports").map(|free| &mut free.amount) {
+            Some(Amount::Ranges(left)) => left.contains(u64::from(port)) && left.to_mut().take(u64::from(port)),
+            Some(Amount::Scalar(_)) | None => false,
+        }
+    }
+
+    /// Takes the first port that is wanted, in the order of the numbers.
+    pub fn take_first_port(&mut self, role: &str, mut is_wanted: impl FnMut(u16) -> bool) -> Option<u16> {
+        let first = self.ports(role)?.first(|port| u16::try_from(port).is_ok_and(&mut is_wanted))?;
+        let port = u16::try_from(first).ok()?;
+        self.take_port(role, port).then_some(port)
+    }
+
+    /// Takes the smallest whole MOUNT disk that is large enough and has one of these profiles, or none where none is named.
+    ///
+    /// Errors: what is missing, measured against the largest disk of a fitting profile.
+    pub fn take_mount(&mut self, role: &str, wanted: Scalar, profiles: &[String]) -> Result<&'a Resource, Shortfall> {
+        let mut available = Scalar::ZERO;
+        let mut best: Option<(usize, Scalar)> = None;
+        for (at, mount) in self.mounts.iter().enumerate() {
+            let (Some(source), Value::Scalar(size)) =
+                (mount.resource.disk.as_ref().and_then(|disk| disk.source.as_ref()), &mount.resource.value)
+            else {
+                continue;
+            };
+            let fits = match &source.profile {
+                None => profiles.is_empty(),
+                Some(profile) => profiles.contains(profile),
+            };
+            if mount.role != role || !fits {
+                continue;
+            }
+            available = available.max(*size);
+            if *size >= wanted && best.is_none_or(|(_, smallest)| *size < smallest) {
+                best = Some((at, *size));
+            }
+        }
+        match best {
+            Some((at, _)) => Ok(self.mounts.remove(at).resource),
+            None => Err(Shortfall { name: "disk", role: role.to_owned(), wanted, available }),
+        }
+    }
+
+    /// Puts the amount of a reservation that is given up back where it was reserved from.
+    pub fn give_back(&mut self, resource: &'a Resource) {
+        if let Some(layers) = resource.reservations.len().checked_sub(1) {
+            self.add(resource, layers);
+        }
+    }
+
+    /// Puts back a part of a reserved scalar.
+    pub fn give_back_part(&mut self, resource: &'a Resource, part: Scalar) {
+        let below = resource.reservations.len().checked_sub(2).and_then(|at| resource.reservations.get(at));
+        let role = below.map_or("*", |layer| layer.role.as_str());
+        match self.free.iter_mut().find(|free| free.role == role && free.name == resource.name) {
+            Some(Free { amount: Amount::Scalar(left), .. }) => *left = left.plus(part),
+            Some(_) => {}
+            None => self.free.push(Free { role, name: &resource.name, amount: Amount::Scalar(part) }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ids::{AgentId, OfferId, PersistenceId};
+    use crate::resource::{Disk, DiskSource, Persistence, Reservation};
+
+    fn offer(resources: Vec<Resource>) -> Offer {
+        Offer {
+            id: OfferId::parse("o1").unwrap(),
+            agent_id: AgentId::parse("a1").unwrap(),
+            hostname: "h1".into(),
+            region: None,
+            zone: None,
+            attributes: Vec::new(),
+            resources,
+            executor_ids: Vec::new(),
+            allocation_role: Some("r".into()),
+        }
+    }
+
+    fn resource(name: &str, value: Value) -> Resource {
+        Resource {
+            name: name.into(),
+            value,
+            allocation_role: Some("r".into()),
+            reservations: Vec::new(),
+            disk: None,
+            provider_id: None,
+            shared: false,
+            revocable: false,
+        }
+    }
+
+    fn scalar(name: &str, units: u64) -> Resource {
+        resource(name, Value::Scalar(Scalar::from_units(units)))
+    }
+
+    fn fixed(role: &str) -> Reservation {
+        Reservation { kind: ReservationKind::Static, role: role.into(), principal: None, labels: Vec::new() }
+    }
+
+    fn dynamic(role: &str, id: &str) -> Reservation {
+        Reservation {
+            kind: ReservationKind::Dynamic,
+            role: role.into(),
+            principal: Some("p".into()),
+            labels: vec![("resource_id".into(), Some(id.into()))],
+        }
+    }
+
+    fn mount(units: u64, profile: Option<&str>) -> Resource {
+        let source = DiskSource { kind: SOURCE_MOUNT, profile: profile.map(str::to_owned), ..DiskSource::default() };
+        Resource { disk: Some(Disk { source: Some(source), ..Disk::default() }), ..scalar("disk", units) }
+    }
+
+    fn id(text: &str) -> ResourceId {
+        ResourceId::parse(text).unwrap()
+    }
+
+    const fn units(units: u64) -> Scalar {
+        Scalar::from_units(units)
+    }
+
+    #[test]
+    fn what_no_requirement_can_use_stays_outside() {
+        let path = DiskSource { kind: 1, ..DiskSource::default() };
+        let volume = Persistence { id: PersistenceId::parse("v").unwrap(), principal: None };
+        let offer = offer(vec![
+            Resource { revocable: true, ..scalar("cpus", 1) },
+            Resource { shared: true, ..scalar("cpus", 2) },
+            Resource { allocation_role: Some("other".into()), ..scalar("cpus", 4) },
+            Resource {
+                reservations: vec![Reservation { labels: Vec::new(), ..dynamic("r", "") }],
+                ..scalar("cpus", 8)
+            },
+            Resource { disk: Some(Disk { source: Some(path), ..Disk::default() }), ..scalar("disk", 16) },
+            Resource {
+                disk: Some(Disk { persistence: Some(volume), ..Disk::default() }),
+                reservations: vec![fixed("r")],
+                ..scalar("disk", 32)
+            },
+            scalar("cpus", 64),
+            Resource { allocation_role: None, ..scalar("cpus", 128) },
+        ]);
+        let pool = Pool::new(&offer, "r");
+        assert_eq!(pool.available("*", "cpus"), units(192));
+        assert_eq!((pool.available("*", "disk"), pool.available("r", "disk")), (Scalar::ZERO, Scalar::ZERO));
+        assert!(pool.reserved.is_empty() && pool.mounts.is_empty());
+    }
+
+    #[test]
+    fn a_shortfall_says_how_much_and_changes_nothing() {
+        let offer = offer(vec![scalar("cpus", 1), Resource { reservations: vec![fixed("pre")], ..scalar("cpus", 5) }]);
+        let mut pool = Pool::new(&offer, "r");
+        let shortfall = pool.take_scalar("*", "cpus", units(3)).unwrap_err();
+        assert_eq!(shortfall.to_string(), "wanted 3, available 1 in role *, short by 2");
+        assert_eq!(pool.available("*", "cpus"), units(1));
+        assert_eq!(pool.take_scalar("pre", "cpus", units(5)), Ok(units(5)), "each role has its own amount");
+        assert_eq!(pool.take_scalar("*", "gpus", units(1)).unwrap_err().available, Scalar::ZERO);
+    }
+
+    #[test]
+    fn the_smallest_sufficient_mount_of_the_profile_is_taken_whole() {
+        let offer = offer(vec![mount(100, None), mount(40, None), mount(30, Some("fast")), mount(20, None)]);
+        let mut pool = Pool::new(&offer, "r");
+        let size = |taken: Result<&Resource, Shortfall>| taken.map(|resource| resource.value.clone());
+        assert_eq!(size(pool.take_mount("*", units(30), &[])), Ok(Value::Scalar(units(40))));
+        assert_eq!(size(pool.take_mount("*", units(30), &[])), Ok(Value::Scalar(units(100))));
+        assert_eq!(size(pool.take_mount("*", units(30), &[])).unwrap_err().available, units(20));
+        assert_eq!(size(pool.take_mount("pre", units(1), &[])).unwrap_err().available, Scalar::ZERO);
+        assert_eq!(size(pool.take_mount("*", units(30), &["fast".into()])), Ok(Value::Scalar(units(30))));
+    }
+
+    #[test]
+    fn what_is_given_back_returns_to_the_layer_below() {
+        let refined = Resource { reservations: vec![fixed("pre"), dynamic("pre/r", "r1")], ..scalar("mem", 10) };
+        let plain = Resource { reservations: vec![dynamic("r", "r2")], ..mount(50, None) };
+        let offer = offer(vec![refined, plain]);
+        let mut pool = Pool::new(&offer, "r");
+        let taken = pool.take_reserved(&id("r1")).unwrap();
+        assert!(pool.take_reserved(&id("r1")).is_none(), "only once");
+        pool.give_back_part(taken, units(3));
+        assert_eq!(pool.available("pre", "mem"), units(3));
+        pool.give_back(taken);
+        assert_eq!(pool.available("pre", "mem"), units(13));
+        let taken = pool.take_reserved(&id("r2")).unwrap();
+        pool.give_back(taken);
+        assert!(pool.take_mount("*", units(50), &[]).is_ok());
+    }
+
+    #[test]
+    fn ports_are_taken_once_and_in_order() {
+        let offer = offer(vec![resource("ports", Value::Ranges(Ranges::new([(0, 2), (70_000, 70_001)])))]);
+        let mut pool = Pool::new(&offer, "r");
+        assert!(pool.take_port("*", 1) && !pool.take_port("*", 1) && !pool.take_port("r", 2));
+        assert_eq!(pool.take_first_port("*", |port| port > 0), Some(2));
+        assert_eq!(pool.take_first_port("*", |port| port > 0), None, "numbers above 65535 are no ports");
+    }
+
+    #[derive(Debug, Clone)]
+    enum Take {
+        Scalar(bool, u64),
+        Port(u16),
+        Reserved(usize),
+        GiveBack(usize),
+    }
+
+    fn takes() -> impl Strategy<Value = Vec<Take>> {
+        let take = prop_oneof![
+            (any::<bool>(), 0u64..8).prop_map(|(pre, amount)| Take::Scalar(pre, amount)),
+            (0u16..12).prop_map(Take::Port),
+            (0usize..4).prop_map(Take::Reserved),
+            (0usize..4).prop_map(Take::GiveBack),
+        ];
+        proptest::collection::vec(take, 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn the_pool_conserves_what_it_was_made_of(
+            free in proptest::collection::vec((any::<bool>(), 0u64..10), 0..6),
+            ports in proptest::collection::vec((0u64..10, 0u64..4), 0..4),
+            takes in takes(),
+        ) {
+            let mut resources: Vec<Resource> = free
+                .iter()
+                .map(|(pre, amount)| Resource {
+                    reservations: if *pre { vec![fixed("pre")] } else { Vec::new() },
+                    ..scalar("cpus", *amount)
+                })
+                .collect();
+            for (at, (begin, length)) in ports.iter().enumerate() {
+                // Apart from each other: one offer never offers a port twice.
+                let begin = begin + 100 * at as u64;
+                resources.push(resource("ports", Value::Ranges(Ranges::new([(begin, begin + length)]))));
+            }
+            for at in 0..3 {
+                let layers = vec![dynamic("r", &format!("r{at}"))];
+                resources.push(Resource { reservations: layers, ..scalar("cpus", 1) });
+            }
+            let offer = offer(resources);
+            let mut pool = Pool::new(&offer, "r");
+            let total = |pool: &Pool<'_>| {
+                let mut sum = pool.available("*", "cpus").plus(pool.available("pre", "cpus"));
+                for reserved in &pool.reserved {
+                    if let Value::Scalar(amount) = reserved.resource.value {
+                        sum = sum.plus(amount);
+                    }
+                }
+                (sum, pool.ports("*").map_or(0, Ranges::count))
+            };
+            let (scalars, numbers) = total(&pool);
+            let (mut taken, mut taken_ports) = (Scalar::ZERO, 0);
+            let mut held: BTreeMap<usize, &Resource> = BTreeMap::new();
+            for take in takes {
+                match take {
+                    Take::Scalar(pre, amount) => {
+                        let amount = Scalar::from_units(amount);
+                        if pool.take_scalar(if pre { "pre" } else { "*" }, "cpus", amount).is_ok() {
+                            taken = taken.plus(amount);
+                        }
+                    }
+                    Take::Port(port) => taken_ports += u64::from(pool.take_port("*", port)),
+                    Take::Reserved(at) => {
+                        if let Some(resource) = pool.take_reserved(&id(&format!("r{at}"))) {
+                            taken = taken.plus(units(1));
+                            held.insert(at, resource);
+                        }
+                    }
+                    Take::GiveBack(at) => {
+                        if let Some(resource) = held.remove(&at) {
+                            taken = taken.minus(units(1)).unwrap();
+                            pool.give_back(resource);
+                        }
+                    }
+                }
+                let (left, left_ports) = total(&pool);
+                prop_assert_eq!(left.plus(taken), scalars);
+                prop_assert_eq!(left_ports + taken_ports, numbers);
+            }
+        }
+    }
+}

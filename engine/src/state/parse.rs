@@ -219,6 +219,7 @@ mod tests {
         TaskName::parse("hello-0-server").unwrap()
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "the shape of the field it fills")]
     fn labels(pairs: &[(&str, &str)]) -> Option<Box<v1::Labels>> {
         Some(Box::new(v1::Labels { labels: pairs.iter().map(|(key, value)| label(*key, *value)).collect() }))
     }

@@ -1,1 +1,258 @@
-//! TaskInfo and ExecutorInfo of one launch.
+//! TaskInfo and ExecutorInfo of one launch, as sent and as stored.
+//!
+//! A stored TaskInfo has the shape the SDK gives it: command, embedded executor, paths of the specification. The one that is sent differs:
+//!
+//! | Field | sent | stored |
+//! |---|---|---|
+//! | `command` | absent | set |
+//! | `data` | the encoded `CommandInfo`: command, user, environment, URIs of the configuration templates | absent |
+//! | `executor` | absent in a LAUNCH_GROUP, the running one in a LAUNCH | set, exactly as sent |
+//! | container path of a volume | `mainstay-volume-<persistence id>` | path of the specification |
+//! | labels | also `volume:<persistence id>` = path of the specification | without |
+//!
+//! Mesos wants exactly one of command and executor, and one name per volume in the executor's sandbox. Templates travel with the task,
+//! because the executor must be presented unchanged for as long as it lives, whatever the configuration of its tasks.
+//! Invariant: nothing in an ExecutorInfo depends on the configuration of a single launch.
+//! Source: Mesos v1 `TaskInfo`, `ExecutorInfo`; the stored form of the SDK.
+
+use mainstay_proto::v1;
+use mainstay_spec::{PortSpec, TaskSpec, Visibility};
+use prost::Message as _;
+
+use super::{env, labels};
+use crate::ids::{ConfigId, ExecutorId, Generator, PersistenceId, TaskId};
+use crate::offer::Offer;
+use crate::offer::requirement::Requirement;
+use crate::resource::Resource;
+
+/// Name of the executor's program in its sandbox.
+pub const EXECUTOR_FILE: &str = "mainstay-executor";
+/// Prefix of the name of a volume in the executor's sandbox.
+pub const VOLUME_FILE_PREFIX: &str = "mainstay-volume-";
+/// Time the executor needs beyond the longest kill grace of its tasks.
+const EXECUTOR_GRACE_SECS: u32 = 5;
+
+/// A task as sent and as stored.
+#[derive(Debug)]
+pub(crate) struct Infos {
+    /// For the store.
+    pub(crate) stored: v1::TaskInfo,
+    /// For Mesos; `None` when it is not launched.
+    pub(crate) sent: Option<v1::TaskInfo>,
+}
+
+/// The executor of a pod, as sent and stored alike.
+///
+/// `resources` name their volumes by the path of the specification; here that becomes the name in the sandbox, and a label.
+pub(crate) fn executor(requirement: &Requirement<'_>, id: &ExecutorId, resources: &[Resource]) -> v1::ExecutorInfo {
+    let Requirement { config, framework_id, spec, pod_spec, .. } = requirement;
+    let mut label_list = vec![labels::label(labels::DCOS_SPACE, &*config.dcos_space)];
+    label_list.extend(volumes(resources).map(|(id, path)| labels::volume(id, path)));
+    let mut uris = vec![v1::command_info::Uri {
+        value: config.executor_uri.clone(),
+        executable: Some(true),
+        extract: Some(false),
+        cache: Some(false),
+        output_file: Some(EXECUTOR_FILE.to_owned()),
+    }];
+    uris.extend(pod_spec.uris.iter().map(|uri| v1::command_info::Uri { value: uri.clone(), ..Default::default() }));
+    let grace = pod_spec.tasks.iter().map(|task| task.kill_grace_period_secs).max().unwrap_or(0);
+    v1::ExecutorInfo {
+        executor_id: v1::ExecutorId { value: id.as_str().to_owned() },
+        resources: resources.iter().map(in_sandbox).collect(),
+        command: Some(Box::new(v1::CommandInfo {
+            uris,
+            value: Some(format!("./{EXECUTOR_FILE}")),
+            user: Some(spec.user.clone()),
+            shell: Some(false),
+            arguments: vec![EXECUTOR_FILE.to_owned()],
+            ..Default::default()
+        })),
+        framework_id: Some(v1::FrameworkId { value: framework_id.as_str().to_owned() }),
+        name: Some(pod_spec.pod_type.clone()),
+        shutdown_grace_period: Some(seconds(grace.saturating_add(EXECUTOR_GRACE_SECS))),
+        labels: Some(Box::new(v1::Labels { labels: label_list })),
+        r#type: Some(v1::executor_info::Type::Custom as i32),
+        ..Default::default()
+    }
+}
+
+/// One task: `task_id` is `None` for one that is only reserved for.
+///
+/// `resources` and `pod_volumes` name their volumes by the path of the specification.
+pub(crate) fn task(
+    requirement: &Requirement<'_>,
+    offer: &Offer,
+    task: &TaskSpec,
+    task_id: Option<&TaskId>,
+    resources: &[Resource],
+    pod_volumes: &[Resource],
+    ports: &[(&PortSpec, u16)],
+    ids: &mut Generator,
+) -> Infos {
+    let templates = templates(requirement, task);
+    let command = command(&task.cmd, &requirement.spec.user, env::of_task(requirement, offer, task, ports));
+    let fetched =
+        requirement.pod_spec.uris.iter().map(|uri| v1::command_info::Uri { value: uri.clone(), ..Default::default() });
+    let stored_command =
+        v1::CommandInfo { uris: fetched.chain(templates.iter().cloned()).collect(), ..command.clone() };
+    let stored = v1::TaskInfo {
+        name: requirement.pod.task_name(&task.name).to_string(),
+        task_id: v1::TaskId { value: task_id.map_or_else(String::new, |id| id.as_str().to_owned()) },
+        agent_id: v1::AgentId { value: offer.agent_id.as_str().to_owned() },
+        resources: resources.iter().map(Resource::to_wire).collect(),
+        command: Some(Box::new(stored_command)),
+        health_check: health_check(requirement, task, ports),
+        labels: Some(Box::new(v1::Labels {
+            labels: labels::of_task(requirement.pod, requirement.config_id, offer, &task.labels),
+        })),
+        discovery: Some(Box::new(discovery(requirement, task, ports, ids))),
+        kill_policy: Some(Box::new(v1::KillPolicy { grace_period: Some(seconds(task.kill_grace_period_secs)) })),
+        check: readiness_check(requirement, task, ports),
+        ..Default::default()
+    };
+    let sent = task_id.map(|_| {
+        let data = v1::CommandInfo { uris: templates, ..command }.encode_to_vec();
+        let mut sent = v1::TaskInfo {
+            resources: resources.iter().map(in_sandbox).collect(),
+            data: Some(data.into()),
+            command: None,
+            ..stored.clone()
+        };
+        let list = sent.labels.get_or_insert_default();
+        list.labels.extend(volumes(resources).chain(volumes(pod_volumes)).map(|(id, path)| labels::volume(id, path)));
+        sent
+    });
+    Infos { stored, sent }
+}
+
+/// Volumes with the path of the specification.
+fn volumes(resources: &[Resource]) -> impl Iterator<Item = (&PersistenceId, &str)> {
+    resources
+        .iter()
+        .filter_map(|resource| Some((resource.persistence_id()?, resource.disk.as_ref()?.container_path.as_deref()?)))
+}
+
+/// The wire form with the volume's name in the sandbox.
+fn in_sandbox(resource: &Resource) -> v1::Resource {
+    if resource.persistence_id().is_none() { resource.to_wire() } else { volume_in_sandbox(resource).to_wire() }
+}
+
+/// A volume under its name in the sandbox: one component, unique in the executor.
+pub(crate) fn volume_in_sandbox(volume: &Resource) -> Resource {
+    let mut volume = volume.clone();
+    if let Some((id, disk)) = volume.persistence_id().cloned().zip(volume.disk.as_mut()) {
+        disk.container_path = Some(format!("{VOLUME_FILE_PREFIX}{id}"));
+    }
+    volume
+}
+
+fn command(cmd: &str, user: &str, env: std::collections::BTreeMap<String, String>) -> v1::CommandInfo {
+    v1::CommandInfo {
+        environment: Some(Box::new(env::to_wire(env))),
+        value: Some(cmd.to_owned()),
+        user: Some(user.to_owned()),
+        shell: Some(true),
+        ..Default::default()
+    }
+}
+
+/// Where the executor fetches the configuration templates of a task.
+fn templates(requirement: &Requirement<'_>, task: &TaskSpec) -> Vec<v1::command_info::Uri> {
+    let Requirement { config, config_id, pod, .. } = requirement;
+    let uri = |name: &str| v1::command_info::Uri {
+        value: template_uri(&config.api_hostname, config.api_port, config_id, &pod.pod_type, &task.name, name),
+        extract: Some(false),
+        output_file: Some(format!("{}/{name}", env::TEMPLATES_FOLDER)),
+        ..Default::default()
+    };
+    task.configs.iter().map(|config| uri(&config.name)).collect()
+}
+
+fn template_uri(host: &str, port: u16, config: &ConfigId, pod_type: &str, task: &str, name: &str) -> String {
+    format!("http://{host}:{port}/v1/artifacts/template/{config}/{pod_type}/{task}/{name}")
+}
+
+fn health_check(
+    requirement: &Requirement<'_>,
+    task: &TaskSpec,
+    ports: &[(&PortSpec, u16)],
+) -> Option<Box<v1::HealthCheck>> {
+    let check = task.health_check.as_ref()?;
+    let env = env::of_checks(requirement, task, ports);
+    Some(Box::new(v1::HealthCheck {
+        delay_seconds: Some(f64::from(check.delay_secs)),
+        interval_seconds: Some(f64::from(check.interval_secs)),
+        timeout_seconds: Some(f64::from(check.timeout_secs)),
+        consecutive_failures: Some(check.max_consecutive_failures),
+        grace_period_seconds: Some(f64::from(check.grace_period_secs)),
+        command: Some(Box::new(check_command(&check.cmd, env))),
+        r#type: Some(v1::health_check::Type::Command as i32),
+        ..Default::default()
+    }))
+}
+
+fn readiness_check(
+    requirement: &Requirement<'_>,
+    task: &TaskSpec,
+    ports: &[(&PortSpec, u16)],
+) -> Option<Box<v1::CheckInfo>> {
+    let check = task.readiness_check.as_ref()?;
+    let env = env::of_checks(requirement, task, ports);
+    Some(Box::new(v1::CheckInfo {
+        r#type: Some(v1::check_info::Type::Command as i32),
+        command: Some(Box::new(v1::check_info::Command { command: check_command(&check.cmd, env) })),
+        delay_seconds: Some(f64::from(check.delay_secs)),
+        interval_seconds: Some(f64::from(check.interval_secs)),
+        timeout_seconds: Some(f64::from(check.timeout_secs)),
+        ..Default::default()
+    }))
+}
+
+fn check_command(cmd: &str, env: std::collections::BTreeMap<String, String>) -> v1::CommandInfo {
+    v1::CommandInfo {
+        environment: Some(Box::new(env::to_wire(env))),
+        value: Some(cmd.to_owned()),
+        ..Default::default()
+    }
+}
+
+fn discovery(
+    requirement: &Requirement<'_>,
+    task: &TaskSpec,
+    ports: &[(&PortSpec, u16)],
+    ids: &mut Generator,
+) -> v1::DiscoveryInfo {
+    use v1::discovery_info::Visibility as Wire;
+    let settings = task.discovery.as_ref();
+    let name = match settings.and_then(|settings| settings.prefix.as_deref()) {
+        Some(prefix) => format!("{prefix}-{}", requirement.pod.index),
+        None => requirement.pod.task_name(&task.name).to_string(),
+    };
+    let visibility = match settings.map_or(Visibility::Cluster, |settings| settings.visibility) {
+        Visibility::Framework => Wire::Framework,
+        Visibility::Cluster => Wire::Cluster,
+        Visibility::External => Wire::External,
+    };
+    let port = |(port, number): &(&PortSpec, u16), ids: &mut Generator| v1::Port {
+        number: u32::from(*number),
+        name: Some(port.name.clone()),
+        protocol: Some("tcp".to_owned()),
+        visibility: Some(if port.advertise { Wire::External } else { Wire::Cluster } as i32),
+        labels: port.vip.as_ref().map(|vip| {
+            let label = labels::label(format!("VIP_{}", ids.uuid()), format!("{}:{}", vip.prefix, vip.port));
+            Box::new(v1::Labels { labels: vec![label] })
+        }),
+    };
+    let ports: Vec<_> = ports.iter().map(|one| port(one, ids)).collect();
+    v1::DiscoveryInfo {
+        visibility: visibility as i32,
+        name: Some(name),
+        ports: (!ports.is_empty()).then(|| Box::new(v1::Ports { ports })),
+        ..Default::default()
+    }
+}
+
+fn seconds(secs: u32) -> v1::DurationInfo {
+    v1::DurationInfo { nanoseconds: i64::from(secs) * 1_000_000_000 }
+}

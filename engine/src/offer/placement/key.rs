@@ -22,31 +22,35 @@ pub enum Key {
 impl Key {
     /// Values of the agent of an offer.
     pub(super) fn of_offer<'a>(&'a self, offer: &'a Offer) -> impl Iterator<Item = &'a str> {
-        let (one, many) = match self {
-            Self::Hostname => (Some(offer.hostname.as_str()), None),
-            Self::Region => (offer.region.as_deref(), None),
-            Self::Zone => (offer.zone.as_deref(), None),
-            Self::Attribute(name) => (None, Some((name, &offer.attributes))),
+        let one = match self {
+            Self::Hostname => Some(offer.hostname.as_str()),
+            Self::Region => offer.region.as_deref(),
+            Self::Zone => offer.zone.as_deref(),
+            Self::Attribute(_) => None,
         };
-        one.into_iter().chain(named(many))
+        one.into_iter().chain(self.of_attributes(&offer.attributes))
     }
 
     /// Values of the agent of a stored task, as they were at its launch.
     pub(super) fn of_task<'a>(&'a self, task: &'a Task) -> impl Iterator<Item = &'a str> {
-        let (one, many) = match self {
-            Self::Hostname => (task.hostname.as_deref(), None),
-            Self::Region => (task.region.as_deref(), None),
-            Self::Zone => (task.zone.as_deref(), None),
-            Self::Attribute(name) => (None, Some((name, &task.attributes))),
+        let one = match self {
+            Self::Hostname => task.hostname.as_deref(),
+            Self::Region => task.region.as_deref(),
+            Self::Zone => task.zone.as_deref(),
+            Self::Attribute(_) => None,
         };
-        one.into_iter().chain(named(many))
+        one.into_iter().chain(self.of_attributes(&task.attributes))
     }
-}
 
-fn named<'a>(attributes: Option<(&'a Arc<str>, &'a Vec<(String, String)>)>) -> impl Iterator<Item = &'a str> {
-    attributes.into_iter().flat_map(|(wanted, attributes)| {
-        attributes.iter().filter(move |(name, _)| **name == **wanted).map(|(_, value)| value.as_str())
-    })
+    fn of_attributes<'a>(&'a self, attributes: &'a [(String, String)]) -> impl Iterator<Item = &'a str> {
+        let wanted = match self {
+            Self::Attribute(name) => Some(&**name),
+            Self::Hostname | Self::Region | Self::Zone => None,
+        };
+        wanted.into_iter().flat_map(move |wanted| {
+            attributes.iter().filter(move |(name, _)| name == wanted).map(|(_, value)| value.as_str())
+        })
+    }
 }
 
 impl fmt::Display for Key {

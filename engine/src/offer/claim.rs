@@ -1,0 +1,93 @@
+//! What stages took from an offer, and what follows for the whole requirement.
+//!
+//! Not yet operations: those are made by `operation.rs`, and only when every stage has passed.
+
+use mainstay_spec::{PortSpec, ResourceSet, TaskSpec};
+
+use crate::ids::{ExecutorId, PersistenceId, ResourceId};
+use crate::resource::Resource;
+use crate::state::Executor;
+use crate::units::Scalar;
+
+/// One resource that a stage has found for the requirement.
+#[derive(Debug)]
+pub(super) struct Claim<'a> {
+    pub(super) name: &'static str,
+    pub(super) amount: Amount,
+    pub(super) id: ResourceId,
+    pub(super) basis: Basis<'a>,
+    pub(super) volume: Option<VolumeClaim<'a>>,
+}
+
+/// How much of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Amount {
+    Scalar(Scalar),
+    Port(u16),
+}
+
+/// Where it comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Basis<'a> {
+    /// To be reserved, from what has this role (`*` for none).
+    New { role: &'a str },
+    /// To be reserved, a whole disk.
+    NewMount { disk: &'a Resource },
+    /// Reserved earlier, used as it is.
+    Reserved { offered: &'a Resource },
+    /// Reserved earlier, with another amount.
+    Resized { offered: &'a Resource, from: Scalar },
+}
+
+/// What makes it a volume.
+#[derive(Debug)]
+pub(super) struct VolumeClaim<'a> {
+    pub(super) id: PersistenceId,
+    /// Path of the specification.
+    pub(super) path: &'a str,
+    /// Whether it does not exist yet.
+    pub(super) is_new: bool,
+}
+
+impl Claim<'_> {
+    /// Whether the stored form changes.
+    pub(super) fn is_change(&self) -> bool {
+        !matches!(self.basis, Basis::Reserved { .. }) || self.volume.as_ref().is_some_and(|volume| volume.is_new)
+    }
+}
+
+/// Everything one evaluation has worked out.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    pub(super) executor: ExecutorDraft<'a>,
+    /// Offered reservations that are no longer needed.
+    pub(super) orphans: Vec<&'a Resource>,
+    pub(super) sets: Vec<SetDraft<'a>>,
+    /// Tasks to store, each with the place of its set in `sets`.
+    pub(super) tasks: Vec<TaskDraft<'a>>,
+}
+
+/// The executor the tasks will run under.
+#[derive(Debug)]
+pub(super) enum ExecutorDraft<'a> {
+    /// A new one, with what it holds.
+    New { id: ExecutorId, claims: Vec<Claim<'a>> },
+    /// One that lives.
+    Running(&'a Executor),
+}
+
+/// A resource set after its stages.
+#[derive(Debug)]
+pub(super) struct SetDraft<'a> {
+    pub(super) set: &'a ResourceSet,
+    pub(super) claims: Vec<Claim<'a>>,
+    pub(super) ports: Vec<(&'a PortSpec, u16)>,
+}
+
+/// A task to store.
+#[derive(Debug)]
+pub(super) struct TaskDraft<'a> {
+    pub(super) spec: &'a TaskSpec,
+    pub(super) set: usize,
+    pub(super) is_launched: bool,
+}

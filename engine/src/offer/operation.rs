@@ -1,0 +1,232 @@
+//! From what the stages left behind to operations and stored tasks, in the order Mesos must apply them.
+//!
+//! Shape: DESTROY and UNRESERVE of orphans; per resource RESERVE, for a volume then CREATE; one LAUNCH_GROUP with a new executor, or one
+//! LAUNCH into the running one.
+//! Invariant: RESERVE and CREATE carry an id, so that Mesos says what became of them.
+//! Source: Mesos v1 `Offer.Operation`.
+
+use mainstay_proto::v1::offer::{Operation, operation};
+use mainstay_proto::v1::{self, OperationId};
+use prost::Message as _;
+
+use super::Offer;
+use super::claim::{Amount, Basis, Claim, Draft, ExecutorDraft};
+use super::requirement::{Accepted, Record, Requirement};
+use crate::ids::{Generator, ResourceId};
+use crate::resource::{
+    Disk, LABEL_FRAMEWORK_ID, LABEL_RESOURCE_ID, Persistence, Ranges, Reservation, ReservationKind, Resource, Value,
+};
+use crate::task::info;
+
+/// Asks for a reservation.
+pub fn reserve(resource: &Resource, id: Option<crate::ids::OperationId>) -> Operation {
+    Operation {
+        r#type: Some(operation::Type::Reserve as i32),
+        reserve: Some(Box::new(operation::Reserve { resources: vec![resource.to_wire()], source: Vec::new() })),
+        id: id.map(to_wire_id),
+        ..Default::default()
+    }
+}
+
+/// Asks for a volume on a reserved disk.
+pub fn create(volume: &Resource, id: Option<crate::ids::OperationId>) -> Operation {
+    Operation {
+        r#type: Some(operation::Type::Create as i32),
+        create: Some(Box::new(operation::Create { volumes: vec![volume.to_wire()] })),
+        id: id.map(to_wire_id),
+        ..Default::default()
+    }
+}
+
+/// Gives up a reservation; `resource` is the reserved resource without volume.
+pub fn unreserve(resource: &Resource) -> Operation {
+    Operation {
+        r#type: Some(operation::Type::Unreserve as i32),
+        unreserve: Some(Box::new(operation::Unreserve { resources: vec![without_volume(resource).to_wire()] })),
+        ..Default::default()
+    }
+}
+
+/// Deletes a volume with its data.
+pub fn destroy(volume: &Resource) -> Operation {
+    Operation {
+        r#type: Some(operation::Type::Destroy as i32),
+        destroy: Some(Box::new(operation::Destroy { volumes: vec![volume.to_wire()] })),
+        ..Default::default()
+    }
+}
+
+fn to_wire_id(id: crate::ids::OperationId) -> OperationId {
+    OperationId { value: id.as_str().to_owned() }
+}
+
+/// The reserved disk below a volume; anything else unchanged.
+fn without_volume(resource: &Resource) -> Resource {
+    let disk = resource.disk.as_ref().and_then(|disk| disk.source.clone());
+    Resource { disk: disk.map(|source| Disk { source: Some(source), ..Disk::default() }), ..resource.clone() }
+}
+
+/// Everything that follows when every stage has passed.
+pub(super) fn accept(requirement: &Requirement<'_>, offer: &Offer, draft: Draft<'_>, ids: &mut Generator) -> Accepted {
+    let mut build = Build { requirement, ids, operations: Vec::new(), planned: Vec::new() };
+    let volumes = draft.orphans.iter().filter(|orphan| orphan.persistence_id().is_some());
+    build.operations.extend(volumes.map(|orphan| destroy(orphan)));
+    build.operations.extend(draft.orphans.iter().map(|orphan| unreserve(orphan)));
+
+    let running;
+    let (executor, pod_resources) = match &draft.executor {
+        ExecutorDraft::New { id, claims } => {
+            let resources: Vec<_> = claims.iter().map(|claim| build.claim(claim)).collect();
+            (info::executor(requirement, id, &resources), resources)
+        }
+        ExecutorDraft::Running(executor) => {
+            running = executor;
+            // Checked by the executor stage; an unreadable one is not ours.
+            (v1::ExecutorInfo::decode(running.info.clone()).unwrap_or_default(), running.resources.clone())
+        }
+    };
+    let sets: Vec<Vec<Resource>> =
+        draft.sets.iter().map(|set| set.claims.iter().map(|claim| build.claim(claim)).collect()).collect();
+
+    let Build { ids, mut operations, planned, .. } = build;
+    let mut records = Vec::with_capacity(draft.tasks.len());
+    let mut launched = Vec::new();
+    for task in &draft.tasks {
+        let (Some(resources), Some(set)) = (sets.get(task.set), draft.sets.get(task.set)) else { continue };
+        let name = requirement.pod.task_name(&task.spec.name);
+        let task_id = task.is_launched.then(|| ids.task_id(&requirement.spec.id_safe_name(), &name));
+        let infos =
+            info::task(requirement, offer, task.spec, task_id.as_ref(), resources, &pod_resources, &set.ports, ids);
+        launched.extend(infos.sent);
+        let info = v1::TaskInfo { executor: Some(Box::new(executor.clone())), ..infos.stored };
+        records.push(Record { name, task_id, info });
+    }
+    operations.push(match draft.executor {
+        ExecutorDraft::New { .. } => launch_group(executor, launched),
+        ExecutorDraft::Running(_) => launch(&executor, launched),
+    });
+    Accepted { operations, records, planned }
+}
+
+fn launch_group(executor: v1::ExecutorInfo, tasks: Vec<v1::TaskInfo>) -> Operation {
+    Operation {
+        r#type: Some(operation::Type::LaunchGroup as i32),
+        launch_group: Some(Box::new(operation::LaunchGroup { executor, task_group: v1::TaskGroupInfo { tasks } })),
+        ..Default::default()
+    }
+}
+
+fn launch(executor: &v1::ExecutorInfo, tasks: Vec<v1::TaskInfo>) -> Operation {
+    let under = |task| v1::TaskInfo { executor: Some(Box::new(executor.clone())), ..task };
+    Operation {
+        r#type: Some(operation::Type::Launch as i32),
+        launch: Some(Box::new(operation::Launch { task_infos: tasks.into_iter().map(under).collect() })),
+        ..Default::default()
+    }
+}
+
+struct Build<'a, 'g> {
+    requirement: &'a Requirement<'a>,
+    ids: &'g mut Generator,
+    operations: Vec<Operation>,
+    planned: Vec<ResourceId>,
+}
+
+impl Build<'_, '_> {
+    /// Adds the operations of a claim; answers the resource as the stored task names it.
+    fn claim(&mut self, claim: &Claim<'_>) -> Resource {
+        let reserved = match claim.basis {
+            Basis::New { role } => {
+                let reserved = self.reserved(claim, role, None);
+                self.reserve(&reserved, claim);
+                reserved
+            }
+            Basis::NewMount { disk } => {
+                let reserved = self.reserved(claim, "*", Some(disk));
+                self.reserve(&reserved, claim);
+                reserved
+            }
+            Basis::Reserved { offered } => without_volume(offered),
+            Basis::Resized { offered, from } => {
+                let whole = Resource { value: claim.amount.to_value(), ..without_volume(offered) };
+                let Amount::Scalar(to) = claim.amount else { return whole };
+                // The same labels on both parts: Mesos joins them into one reservation.
+                if let Some(more) = to.minus(from) {
+                    let part = Resource { value: Value::Scalar(more), ..whole.clone() };
+                    self.operations.push(reserve(&part, Some(self.ids.operation_id())));
+                } else if let Some(less) = from.minus(to) {
+                    self.operations.push(unreserve(&Resource { value: Value::Scalar(less), ..whole.clone() }));
+                }
+                whole
+            }
+        };
+        let Some(volume) = &claim.volume else { return reserved };
+        // What an existing volume says of its principal stays: it is not ours to change.
+        let known = match claim.basis {
+            Basis::Reserved { offered } => offered.disk.as_ref().and_then(|disk| disk.persistence.clone()),
+            Basis::New { .. } | Basis::NewMount { .. } | Basis::Resized { .. } => None,
+        };
+        let fresh = || Persistence { id: volume.id.clone(), principal: Some(self.requirement.spec.principal.clone()) };
+        let disk = Disk {
+            persistence: Some(known.unwrap_or_else(fresh)),
+            container_path: Some(volume.path.to_owned()),
+            source: reserved.disk.as_ref().and_then(|disk| disk.source.clone()),
+        };
+        let resource = Resource { disk: Some(disk), ..reserved };
+        if volume.is_new {
+            self.operations.push(create(&info::volume_in_sandbox(&resource), Some(self.ids.operation_id())));
+        }
+        resource
+    }
+
+    fn reserve(&mut self, reserved: &Resource, claim: &Claim<'_>) {
+        self.operations.push(reserve(reserved, Some(self.ids.operation_id())));
+        self.planned.push(claim.id.clone());
+    }
+
+    /// A fresh reservation on top of what the role says.
+    fn reserved(&self, claim: &Claim<'_>, below: &str, disk: Option<&Resource>) -> Resource {
+        let Requirement { config, framework_id, spec, .. } = self.requirement;
+        let mut reservations = match disk {
+            // A disk that was given back a moment ago still names the layer it has lost.
+            Some(disk) => {
+                disk.reservations.iter().take_while(|layer| layer.kind == ReservationKind::Static).cloned().collect()
+            }
+            None if below == "*" => Vec::new(),
+            None => vec![Reservation {
+                kind: ReservationKind::Static,
+                role: below.to_owned(),
+                principal: None,
+                labels: Vec::new(),
+            }],
+        };
+        reservations.push(Reservation {
+            kind: ReservationKind::Dynamic,
+            role: config.role.clone(),
+            principal: Some(spec.principal.clone()),
+            labels: vec![
+                (LABEL_FRAMEWORK_ID.to_owned(), Some(framework_id.as_str().to_owned())),
+                (LABEL_RESOURCE_ID.to_owned(), Some(claim.id.as_str().to_owned())),
+            ],
+        });
+        Resource {
+            name: claim.name.to_owned(),
+            value: claim.amount.to_value(),
+            allocation_role: Some(config.role.clone()),
+            reservations,
+            disk: disk.and_then(|disk| without_volume(disk).disk),
+            provider_id: disk.and_then(|disk| disk.provider_id.clone()),
+            shared: false,
+            revocable: false,
+        }
+    }
+}
+
+impl Amount {
+    fn to_value(self) -> Value {
+        match self {
+            Self::Scalar(amount) => Value::Scalar(amount),
+            Self::Port(number) => Value::Ranges(Ranges::single(u64::from(number))),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The ports of one resource set, grouped: first those with a number, then those whose number is chosen here.
+
+use mainstay_spec::{PodSpec, PortSpec};
+
+use super::OfferStage;
+use crate::ids::Generator;
+use crate::offer::claim::{Amount, Basis, Claim, SetDraft};
+use crate::offer::report::{Outcome, Reason};
+use crate::offer::stored::Stored;
+use crate::resource::{Pool, Ranges};
+
+/// Finds every port of the set; `None` when it has none.
+pub(in crate::offer) fn evaluate<'a>(
+    pod: &PodSpec,
+    draft: &mut SetDraft<'a>,
+    stored: &Stored<'_>,
+    role: &'a str,
+    pool: &mut Pool<'a>,
+    ids: &mut Generator,
+) -> Option<Outcome> {
+    let set = draft.set;
+    if set.ports.is_empty() {
+        return None;
+    }
+    let fixed = set.ports.iter().filter(|port| port.port.is_some());
+    let dynamic = set.ports.iter().filter(|port| port.port.is_none());
+    let mut children = Vec::with_capacity(set.ports.len());
+    for port in fixed.chain(dynamic) {
+        let (outcome, claim) = one(pod, port, stored, role, pool, ids);
+        children.push(outcome);
+        if let Some((number, claim)) = claim {
+            draft.ports.push((port, number));
+            draft.claims.push(claim);
+        }
+    }
+    let passed = children.iter().all(|child| child.passed);
+    let reason = if passed { Reason::ChildrenPassed } else { Reason::ChildrenFailed };
+    Some(Outcome { stage: OfferStage::Ports.as_str(), passed, reason, children })
+}
+
+fn one<'a>(
+    pod: &PodSpec,
+    port: &PortSpec,
+    stored: &Stored<'_>,
+    role: &'a str,
+    pool: &mut Pool<'a>,
+    ids: &mut Generator,
+) -> (Outcome, Option<(u16, Claim<'a>)>) {
+    let stage = if port.vip.is_some() { OfferStage::NamedVip } else { OfferStage::Port };
+    let name = || port.name.clone();
+    let claim = |number, id, basis| {
+        Some((number, Claim { name: "ports", amount: Amount::Port(number), id, basis, volume: None }))
+    };
+    let earlier = port.port.or_else(|| stored.port_number(port));
+    if let Some((number, id)) = earlier.and_then(|number| Some((number, stored.port(number, pool)?))) {
+        return match pool.take_reserved(&id) {
+            Some(offered) => {
+                let reason = Reason::PortReserved { name: name(), number, id: id.clone() };
+                (Outcome::pass(stage, reason), claim(number, id, Basis::Reserved { offered }))
+            }
+            None => (Outcome::fail(stage, Reason::PortMissing { name: name(), number, id }), None),
+        };
+    }
+    let found = match (port.port, earlier) {
+        (Some(number), _) => pool.take_port(role, number).then_some(number),
+        // The number it had, if it is free: clients may remember it.
+        (None, Some(number)) if pool.take_port(role, number) => Some(number),
+        (None, _) => pool.take_first_port(role, |number| number > 0 && !is_fixed(pod, number)),
+    };
+    match (found, port.port) {
+        (Some(number), _) => {
+            let id = ids.resource_id();
+            let reason = Reason::PortNew { name: name(), number, id: id.clone() };
+            (Outcome::pass(stage, reason), claim(number, id, Basis::New { role }))
+        }
+        (None, Some(number)) => {
+            (Outcome::fail(stage, Reason::PortTaken { name: name(), number, role: role.to_owned() }), None)
+        }
+        (None, None) => {
+            let offered = pool.ports(role).map_or(0, Ranges::count);
+            (Outcome::fail(stage, Reason::NoPortLeft { name: name(), role: role.to_owned(), offered }), None)
+        }
+    }
+}
+
+/// Whether some task of the pod asks for this very number.
+fn is_fixed(pod: &PodSpec, number: u16) -> bool {
+    pod.resource_sets.iter().flat_map(|set| &set.ports).any(|port| port.port == Some(number))
+}
