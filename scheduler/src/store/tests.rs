@@ -94,18 +94,24 @@ async fn a_damaged_file_is_an_error_and_stays_as_it_is() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "not a database");
 }
 
-/// A first commit that is dropped half-way may or may not be stored; nothing may be built on it.
-#[tokio::test]
-async fn a_dropped_commit_blocks_all_later_ones() {
-    let folder = tempfile::tempdir().unwrap();
-    let location = Location::File(folder.path().to_owned());
-    let (mut store, _): (Store, Tree) = Store::open(&location, "hello", &Settings::default()).await.unwrap();
-    {
+/// A commit that is dropped half-way may or may not be stored; nothing may be built on it.
+#[test]
+fn a_dropped_commit_blocks_all_later_ones() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::File(folder.path().to_owned());
+        let (mut store, _): (Store, Tree) = Store::open(&location, "hello", &Settings::default()).await.unwrap();
+        // The only thread that could write the file is busy.
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || wait.recv());
         let transaction = put("Properties/a", "1");
-        let commit = store.commit(&transaction);
-        assert!(tokio::time::timeout(Duration::ZERO, commit).await.is_err());
-    }
-    let error = store.commit(&put("Properties/b", "2")).await.unwrap_err();
-    assert!(matches!(error, CommitError::Undecided));
-    assert_eq!(error.exit_code(), 6);
+        let dropped = tokio::time::timeout(Duration::ZERO, store.commit(&transaction)).await;
+        assert!(dropped.is_err());
+        go_on.send(()).unwrap();
+        busy.await.unwrap().unwrap();
+        let error = store.commit(&put("Properties/b", "2")).await.unwrap_err();
+        assert!(matches!(error, CommitError::Undecided));
+        assert_eq!(error.exit_code(), 6);
+    });
 }
