@@ -3,13 +3,14 @@
 //! Pure: files and environment are handed in. Not the engine: nothing here knows Mesos.
 //! Journey: template text + variables → `template` renders → `yaml.rs` reads a spanned tree → `raw.rs` → `lower.rs` →
 //! [`ServiceSpec`]; every problem on the way is a diagnostic with its place, collected and reported together.
-//! Start at [`load`].
+//! Start at [`load`]; [`persisted`] keeps the result in the store.
 
 pub mod code;
 pub mod diagnostic;
 pub mod health;
 pub mod load;
 mod lower;
+pub mod persisted;
 pub mod plan;
 pub mod pod;
 pub mod port;
@@ -27,6 +28,7 @@ pub use code::{Code, Severity};
 pub use diagnostic::{Diagnostic, Report};
 pub use health::{HealthCheckSpec, ReadinessCheckSpec};
 pub use load::{Loaded, Source, load, parse_env};
+pub use persisted::{StoredSpec, from_json, pod_changed, to_json};
 pub use plan::{PhaseSpec, PlanSpec, StepSpec, Strategy};
 pub use pod::PodSpec;
 pub use port::{PortSpec, VipSpec};
