@@ -1,0 +1,171 @@
+//! The commands, one file each, and what is common to them.
+//!
+//! Words of both generations of the SDK's command line are understood. Rule: an old word keeps its old output (`plan show`
+//! prints JSON), a new word has the new one (`plan status` draws a tree), `--json` is accepted by both.
+//!
+//! Invariant: results go to standard output and nothing else does; exit code 0 is success, 1 is any error.
+
+mod config;
+mod debug;
+mod endpoints;
+mod plan;
+mod pod;
+mod state;
+mod waiting;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::client::{Answer, Client, DEFAULT_PORT, Error};
+use crate::render;
+
+/// Runs stateful services on Apache Mesos from one svc.yml.
+#[derive(Debug, Parser)]
+#[command(name = "mainstay", version, disable_help_subcommand = false, subcommand_required = true)]
+struct Cli {
+    #[command(flatten)]
+    target: Target,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which scheduler operator commands speak to.
+#[derive(Debug, Args)]
+struct Target {
+    /// Address of the scheduler's HTTP API; default http://127.0.0.1:$PORT_API
+    #[arg(long, global = true, env = "MAINSTAY_URL", value_name = "URL")]
+    url: Option<String>,
+    /// Port of the scheduler on this machine, when no address is given
+    #[arg(long = "port-api", global = true, env = "PORT_API", value_name = "PORT", hide = true)]
+    port: Option<u16>,
+    /// Print requests and responses to standard error
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show and command plans
+    #[command(subcommand, visible_alias = "plans")]
+    Plan(plan::Command),
+    /// Show and command pods
+    #[command(subcommand)]
+    Pod(pod::Command),
+    /// The same in the words and shapes of 2017
+    #[command(subcommand, hide = true)]
+    Pods(pod::Command),
+    /// Show where the service can be reached
+    #[command(visible_alias = "endpoint")]
+    Endpoints(endpoints::Endpoints),
+    /// Show stored configurations
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Show stored state
+    #[command(subcommand)]
+    State(state::Command),
+    /// Show why nothing happens, and what the SDK's command line keeps under this word
+    #[command(subcommand)]
+    Debug(debug::Command),
+    /// Show what each unfinished step waits for
+    Waiting(waiting::Waiting),
+}
+
+impl Target {
+    fn client(&self) -> Result<Client, Error> {
+        let fallback = || format!("http://127.0.0.1:{}", self.port.unwrap_or(DEFAULT_PORT));
+        Client::new(&self.url.clone().unwrap_or_else(fallback), self.verbose)
+    }
+}
+
+/// What a command may use.
+struct Context<'a> {
+    client: Client,
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+}
+
+/// Parses the arguments (the first is the program's name) and runs the command.
+pub(crate) fn run(
+    args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, out, err),
+    };
+    let done = dispatch(cli, out, err);
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nowhere is left to complain when this cannot be written.
+            writeln!(err, "mainstay: error: {error}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Error> {
+    // Commands that do not speak to a running scheduler are matched before this line.
+    let mut context = Context { client: cli.target.client()?, out, err };
+    match cli.command {
+        Command::Plan(command) => command.run(&mut context),
+        Command::Pod(command) => command.run(&mut context, pod::Generation::Second),
+        Command::Pods(command) => command.run(&mut context, pod::Generation::First),
+        Command::Endpoints(command) => command.run(&mut context),
+        Command::Config(command) => command.run(&mut context),
+        Command::State(command) => command.run(&mut context),
+        Command::Debug(command) => command.run(&mut context),
+        Command::Waiting(command) => command.run(&mut context),
+    }
+}
+
+/// Help goes to standard output with success; anything else about arguments is an error with exit code 1.
+fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let text = error.render();
+    if error.use_stderr() {
+        write!(err, "{text}").ok();
+        ExitCode::FAILURE
+    } else {
+        write!(out, "{text}").ok();
+        ExitCode::SUCCESS
+    }
+}
+
+impl Context<'_> {
+    /// A line of the result.
+    fn line(&mut self, text: &str) -> Result<(), Error> {
+        match writeln!(self.out, "{}", text.trim_end_matches('\n')) {
+            // Whoever read the output has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
+    }
+
+    /// The answer as JSON; one that is not JSON is passed on with a warning.
+    fn json(&mut self, answer: &Answer) -> Result<(), Error> {
+        if let Some(text) = render::json(&answer.body) {
+            return self.line(&text);
+        }
+        writeln!(self.err, "warning: the answer is not JSON; it follows as it was received")?;
+        self.line(&String::from_utf8_lossy(&answer.body))
+    }
+
+    /// Reads a path and prints JSON.
+    fn get_json(&mut self, path: &str) -> Result<(), Error> {
+        let answer = self.client.get(path)?.check()?;
+        self.json(&answer)
+    }
+}
+
+/// The answer as one of the API's shapes.
+fn parse<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
+    serde_json::from_slice(&answer.body)
+        .map_err(|error| Error::Refused(format!("the answer cannot be read: {error}; --json shows it as it is")))
+}
+
+#[cfg(test)]
+mod tests;
