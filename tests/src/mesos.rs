@@ -356,6 +356,17 @@ impl MesosCluster {
         Ok(roles.values().flat_map(array).cloned().collect())
     }
 
+    /// The folders of the persistent volumes that exist on an agent's disk, in no order.
+    ///
+    /// Source: `<work_dir>/volumes/roles/<role>/<persistence id>`, for volumes without a disk source of their own.
+    pub fn volumes(&self, agent: usize) -> Vec<PathBuf> {
+        let entries = |folder: &Path| -> Vec<PathBuf> {
+            std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect()
+        };
+        let roles = self.path.join(format!("agent-{agent}/agents/0/work/volumes/roles"));
+        entries(&roles).iter().flat_map(|role| entries(role)).collect()
+    }
+
     /// Every task the master knows of, running, unreachable and completed.
     ///
     /// A master that has been restarted knows nothing of what completed before; see [`Self::launched`].

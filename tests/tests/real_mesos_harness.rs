@@ -70,6 +70,51 @@ async fn agents_have_the_resources_attributes_and_domains_they_were_given() {
 }
 
 #[tokio::test]
+async fn volume_and_reservation_are_seen_from_outside_until_they_are_freed() {
+    let cluster = MesosCluster::start(Options::agents(1)).await.unwrap();
+    let info = framework_info("keep", None);
+    let mut framework = RawFramework::subscribe(&cluster.master_url(), &info).await.unwrap();
+    let offer = framework.wait_offers(1, DEADLINE).await.unwrap().remove(0);
+    let role = "keep-role";
+    let labels = json!({"labels": [{"key": "resource_id", "value": "r-1"}]});
+    let reserved = json!({
+        "name": "disk", "type": "SCALAR", "scalar": {"value": 64.0}, "allocation_info": {"role": role},
+        "reservations": [{"type": "DYNAMIC", "role": role, "principal": "keep", "labels": labels}],
+    });
+    let mut volume = reserved.clone();
+    volume["disk"] = json!({
+        "persistence": {"id": "p-1", "principal": "keep"},
+        "volume": {"mode": "RW", "container_path": "data"},
+    });
+    let accept = |offer: &Value, operations: Value| json!({"type": "ACCEPT", "accept": {"offer_ids": [offer["id"]], "operations": operations}});
+    let create = json!([
+        {"type": "RESERVE", "reserve": {"resources": [reserved]}},
+        {"type": "CREATE", "create": {"volumes": [volume]}},
+    ]);
+    framework.call(accept(&offer, create)).await.unwrap();
+    let one_volume = async |cluster: &MesosCluster| Ok(cluster.volumes(0).len() == 1);
+    cluster.wait_until("the volume's folder", DEADLINE, one_volume).await.unwrap();
+    assert!(cluster.volumes(0)[0].ends_with("p-1"));
+    let listed = cluster.reserved_resources(0).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0]["disk"]["persistence"]["id"], "p-1");
+    assert_eq!(listed[0]["reservations"][0]["labels"]["labels"][0], json!({"key": "resource_id", "value": "r-1"}));
+
+    let offer = framework.wait_offers(1, DEADLINE).await.unwrap().remove(0);
+    let free = json!([
+        {"type": "DESTROY", "destroy": {"volumes": [volume]}},
+        {"type": "UNRESERVE", "unreserve": {"resources": [reserved]}},
+    ]);
+    framework.call(accept(&offer, free)).await.unwrap();
+    cluster
+        .wait_until("nothing reserved", DEADLINE, async |cluster| Ok(cluster.reserved_resources(0).await?.is_empty()))
+        .await
+        .unwrap();
+    let no_volume = async |cluster: &MesosCluster| Ok(cluster.volumes(0).is_empty());
+    cluster.wait_until("the volume's folder is gone", DEADLINE, no_volume).await.unwrap();
+}
+
+#[tokio::test]
 async fn agent_keeps_its_id_over_kill_and_restart_and_its_executors_live_on() {
     let mut cluster = MesosCluster::start(Options::agents(3)).await.unwrap();
     let info = framework_info("hold", None);
