@@ -51,15 +51,16 @@ impl<'t> Places<'t> {
         self.template_lines.position(self.template.source(), source)
     }
 
-    /// Variables without a value between `start` and the end of its line: why nothing stands there.
-    fn absent_after(&self, start: usize) -> Vec<&'t Use> {
-        let end = self.rendered.text[start..].find('\n').map_or(self.rendered.text.len(), |length| start + length);
-        let first = self.rendered.uses.partition_point(|used| used.rendered.start < start);
+    /// The variable without a value that stands right behind a key: why there is nothing.
+    fn absent_after(&self, key: &Span) -> Option<&'t Use> {
+        let behind = &self.rendered.text[key.end..];
+        let is_filler = |byte: &u8| matches!(byte, b' ' | b'\t' | b':' | b'"' | b'\'');
+        let blanks = behind.bytes().take(256).take_while(is_filler).count();
+        let first = self.rendered.uses.partition_point(|used| used.rendered.start < key.end);
         let uses = self.rendered.uses.get(first..).unwrap_or_default();
         uses.iter()
-            .take_while(|used| used.rendered.start <= end)
-            .filter(|used| used.kind == UseKind::Variable && used.state != UseState::Set)
-            .collect()
+            .take_while(|used| used.rendered.start <= key.end + blanks)
+            .find(|used| used.kind == UseKind::Variable && used.state != UseState::Set)
     }
 
     /// Variables whose value makes up part of this span.
@@ -126,13 +127,14 @@ pub(crate) struct Problem {
 pub(crate) struct Problems<'t> {
     pub(crate) places: Places<'t>,
     list: Vec<Problem>,
+    errors: usize,
     /// Unset variables already named by a problem.
     named: BTreeSet<String>,
 }
 
 impl<'t> Problems<'t> {
     pub(crate) fn new(places: Places<'t>) -> Self {
-        Self { places, list: Vec::new(), named: BTreeSet::new() }
+        Self { places, list: Vec::new(), errors: 0, named: BTreeSet::new() }
     }
 
     pub(crate) fn push(&mut self, code: Code, path: &str, at: &Span, message: impl Into<String>) {
@@ -147,9 +149,11 @@ impl<'t> Problems<'t> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        if self.list.len() >= MAX_PROBLEMS && (self.has_errors() || code.severity() == Severity::Warning) {
+        let is_error = code.severity() == Severity::Error;
+        if self.list.len() >= MAX_PROBLEMS && (self.errors > 0 || !is_error) {
             return;
         }
+        self.errors += usize::from(is_error);
         let (path, message) = (path.to_owned(), message.into());
         self.list.push(Problem { code, path, message, help, at: at.clone(), tag: None });
     }
@@ -170,8 +174,7 @@ impl<'t> Problems<'t> {
 
     /// Says that nothing stands behind a key, naming the variable that should have put something there.
     pub(crate) fn absent_value(&mut self, path: &str, key: &Span, wanted: &str) {
-        let absent = self.places.absent_after(key.start);
-        let Some(used) = absent.first() else {
+        let Some(used) = self.places.absent_after(key) else {
             self.push(Code::MissingValue, path, key, format!("is empty; {wanted} is needed"));
             return;
         };
@@ -188,11 +191,16 @@ impl<'t> Problems<'t> {
 
     /// Whether nothing stands behind a key because a variable is not set at all.
     pub(crate) fn is_unset_after(&self, key: &Span) -> bool {
-        self.places.absent_after(key.start).iter().any(|used| used.state == UseState::Unset)
+        self.places.absent_after(key).is_some_and(|used| used.state == UseState::Unset)
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.list.iter().any(|problem| problem.code.severity() == Severity::Error)
+        self.errors > 0
+    }
+
+    /// Whether further errors would be dropped, so that there is no need to describe them.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_PROBLEMS && self.has_errors()
     }
 
     /// Adds what the rendering noted: unset variables, values the SDK would have escaped, leftover tags.

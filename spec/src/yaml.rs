@@ -210,6 +210,9 @@ impl<'t> Builder<'_, 't, '_> {
             return;
         }
         if let Some(first) = index.get(&entry.key).and_then(|at| entries.get(*at)) {
+            if self.problems.is_full() {
+                return;
+            }
             let line = |span: &Span| self.problems.places.position(span.start).line;
             let message =
                 format!("given twice: in line {} and in line {}", line(&first.key_span), line(&entry.key_span));

@@ -131,6 +131,25 @@ fn steps_are_generated_by_instance() {
 }
 
 #[test]
+fn instances_and_steps_are_bounded() {
+    let text = "name: n\npods: {p: {count: {{COUNT}}, tasks: {t: {goal: ONCE, cmd: x, cpus: 1}}}}\n";
+    let plans: String = (0..11).map(|index| format!("  plan-{index}: {{phases: {{a: {{pod: p}}}}}}\n")).collect();
+    let count = |count: &str| BTreeMap::from([("COUNT".to_owned(), count.to_owned())]);
+    let report = try_load(text, &count("10001")).unwrap_err();
+    assert!(report.contains("a whole number from 0 to 10000 is needed"), "{report}");
+    let report = try_load(&format!("{text}plans:\n{plans}"), &count("10000")).unwrap_err();
+    assert!(report.contains("plans.plan-10.phases.a: the plans have more than 100000 steps"), "{report}");
+}
+
+#[test]
+fn an_unset_variable_explains_only_the_key_before_it() {
+    let text = "name: n\npods: {p: {count: 1, tasks: {t: {goal: ONCE, cmd: '{{UNSET}}', memory: , cpus: 1}}}}\n";
+    assert_eq!(try_load(text, &BTreeMap::new()).unwrap().pods[0].resource_sets[0].memory_mb, None);
+    let text = text.replace("memory: ,", "memory: '{{MEMORY}}',");
+    assert!(try_load(&text, &BTreeMap::new()).unwrap_err().contains("because the variable MEMORY is not set"));
+}
+
+#[test]
 fn environment_files_are_read_line_by_line() {
     let env = parse_env("# comment\n\nA=1\n B = two words \nC=\nD='quoted'\nE=\"a=b\"\nF=[[\"x\"]]\r\n").unwrap();
     let expected = [("A", "1"), ("B", "two words"), ("C", ""), ("D", "quoted"), ("E", "a=b"), ("F", "[[\"x\"]]")];

@@ -14,6 +14,9 @@ use crate::{
     suggest,
 };
 
+/// Most steps of all plans together.
+const MAX_STEPS: usize = 100_000;
+
 pub(super) fn lower(
     raw: Option<Placed<Vec<Placed<Plan>>>>,
     pods: &[Lowered],
@@ -25,15 +28,16 @@ pub(super) fn lower(
         let help = "add a plan deploy when some tasks belong to other plans only".to_owned();
         problems.push_with_help(Code::GeneratedDeployPlan, &path, &name.span, message, Some(help));
     }
-    let plan = |plan: Placed<Plan>, problems: &mut Problems<'_>| PlanSpec {
+    let mut room = MAX_STEPS;
+    let mut plan = |plan: Placed<Plan>| PlanSpec {
         name: plan.name.value,
         strategy: plan.value.strategy,
-        phases: plan.value.phases.into_iter().filter_map(|raw| phase(raw, pods, problems)).collect(),
+        phases: plan.value.phases.into_iter().filter_map(|raw| phase(raw, pods, &mut room, problems)).collect(),
     };
-    plans.into_iter().map(|raw| plan(raw, problems)).collect()
+    plans.into_iter().map(&mut plan).collect()
 }
 
-fn phase(raw: Placed<Phase>, pods: &[Lowered], problems: &mut Problems<'_>) -> Option<PhaseSpec> {
+fn phase(raw: Placed<Phase>, pods: &[Lowered], room: &mut usize, problems: &mut Problems<'_>) -> Option<PhaseSpec> {
     let Placed { value: phase, path, name } = raw;
     let (pod_path, pod_name) = phase.pod?;
     let Some(pod) = pods.iter().find(|pod| pod.spec.pod_type == pod_name.value) else {
@@ -44,6 +48,15 @@ fn phase(raw: Placed<Phase>, pods: &[Lowered], problems: &mut Problems<'_>) -> O
         return None;
     };
     let has_custom_steps = phase.steps.is_some();
+    let per_instance =
+        phase.steps.as_ref().map_or(1, |steps| steps.entries.iter().map(|e| e.steps.len()).max().unwrap_or(0));
+    let wanted = per_instance.saturating_mul(pod.spec.count as usize);
+    let Some(left) = room.checked_sub(wanted) else {
+        let message = format!("the plans have more than {MAX_STEPS} steps");
+        problems.push(Code::OutOfRange, &path, &name.span, message);
+        return None;
+    };
+    *room = left;
     let steps = match phase.steps {
         Some(steps) => custom(&steps, pod, &name.value, &name.span, problems),
         None => default(pod, &path, &name.span, problems),

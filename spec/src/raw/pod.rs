@@ -8,6 +8,9 @@ use crate::{
     yaml::reader::Field,
 };
 
+/// Most instances of a pod: ten times what the largest known service runs, and few enough to plan one by one.
+const MAX_INSTANCES: i64 = 10_000;
+
 /// A pod as written.
 #[derive(Debug)]
 pub(crate) struct Pod {
@@ -38,7 +41,7 @@ const NOT_YET: &[(&str, &str)] = &[
 pub(crate) fn pod(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Pod> {
     let mut fields = field.map(problems)?;
     let count = fields.required("count", "the number of instances", problems);
-    let count = count.and_then(|field| field.int(0..=i64::from(i32::MAX), problems)).map(|count| count.value as u32);
+    let count = count.and_then(|field| field.int(0..=MAX_INSTANCES, problems)).map(|count| count.value as u32);
     let allow_decommission = fields.optional("allow-decommission").and_then(|field| field.boolean(problems));
     let placement = fields.optional("placement").and_then(|field| field.text(problems)).map(|text| text.value);
     let placement = placement.filter(|text| !matches!(text.trim(), "" | "[]"));
