@@ -133,7 +133,8 @@ fn steps_are_generated_by_instance() {
 #[test]
 fn instances_and_steps_are_bounded() {
     let text = "name: n\npods: {p: {count: {{COUNT}}, tasks: {t: {goal: ONCE, cmd: x, cpus: 1}}}}\n";
-    let plans: String = (0..11).map(|index| format!("  plan-{index}: {{phases: {{a: {{pod: p}}}}}}\n")).collect();
+    let plan = |index| format!("  plan-{index}: {{phases: {{a: {{pod: p}}}}}}\n");
+    let plans = (0..11).map(plan).collect::<Vec<_>>().concat();
     let count = |count: &str| BTreeMap::from([("COUNT".to_owned(), count.to_owned())]);
     let report = try_load(text, &count("10001")).unwrap_err();
     assert!(report.contains("a whole number from 0 to 10000 is needed"), "{report}");
