@@ -5,6 +5,7 @@
 //!
 //! Invariant: every request has a deadline; every error says what was asked of whom and what to do.
 
+use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
@@ -109,7 +110,9 @@ impl Client {
         let failed = |reason: String| Error::NoAnswer { url: url.clone(), reason };
         if self.is_verbose {
             eprintln!("HTTP Query: {method} {url}");
-            json.iter().for_each(|json| eprintln!("{json}"));
+            if let Some(json) = &json {
+                eprintln!("{json}");
+            }
         }
         let body = json.clone().unwrap_or_default();
         let mut request = Request::builder()
@@ -241,7 +244,8 @@ fn escape(text: &str, is_form: bool) -> String {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
             b' ' if is_form => out.push('+'),
-            _ => out.push_str(&format!("%{byte:02X}")),
+            // Writing to a String cannot fail.
+            _ => _ = write!(out, "%{byte:02X}"),
         }
     }
     out

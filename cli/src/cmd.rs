@@ -35,7 +35,7 @@ struct Cli {
 /// Which scheduler operator commands speak to.
 #[derive(Debug, Args)]
 struct Target {
-    /// Address of the scheduler's HTTP API; default http://127.0.0.1:$PORT_API
+    /// Address of the scheduler's HTTP API; default http://127.0.0.1:$PORT_API, port 8080 if that is unset
     #[arg(long, global = true, env = "MAINSTAY_URL", value_name = "URL")]
     url: Option<String>,
     /// Port of the scheduler on this machine, when no address is given

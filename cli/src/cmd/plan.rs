@@ -32,15 +32,15 @@ pub(super) enum Command {
         plan: String,
     },
     /// Hold a plan, or one of its phases; what runs already goes on
-    Pause(Phase),
+    Pause(OnPhase),
     /// Hold, answer as JSON
     #[command(hide = true)]
-    Interrupt(PhaseOld),
+    Interrupt(OnPhaseOld),
     /// Let a plan or phase go on
-    Resume(Phase),
+    Resume(OnPhase),
     /// Let go on, answer as JSON
     #[command(hide = true)]
-    Continue(PhaseOld),
+    Continue(OnPhaseOld),
     /// Do a plan, a phase or a step again
     #[command(name = "force-restart")]
     ForceRestart(Element),
@@ -49,10 +49,10 @@ pub(super) enum Command {
     Restart(Element),
     /// Mark a step as done
     #[command(name = "force-complete")]
-    ForceComplete(Step),
+    ForceComplete(OnStep),
     /// Mark as done, answer as JSON
     #[command(hide = true)]
-    Force(Step),
+    Force(OnStep),
 }
 
 /// A plan to read.
@@ -78,7 +78,7 @@ pub(super) struct ReadOld {
 
 /// A plan or phase.
 #[derive(Debug, Args)]
-pub(super) struct Phase {
+pub(super) struct OnPhase {
     /// Plan
     plan: String,
     /// Phase, by name or id; all that are called so
@@ -90,7 +90,7 @@ pub(super) struct Phase {
 
 /// A plan or phase, in the old words.
 #[derive(Debug, Args)]
-pub(super) struct PhaseOld {
+pub(super) struct OnPhaseOld {
     /// Plan
     #[arg(default_value = "deploy")]
     plan: String,
@@ -117,7 +117,7 @@ pub(super) struct Element {
 
 /// A step.
 #[derive(Debug, Args)]
-pub(super) struct Step {
+pub(super) struct OnStep {
     /// Plan
     plan: String,
     /// Phase, by name or id
@@ -129,8 +129,8 @@ pub(super) struct Step {
     json: bool,
 }
 
-impl From<Step> for Element {
-    fn from(Step { plan, phase, step, json }: Step) -> Self {
+impl From<OnStep> for Element {
+    fn from(OnStep { plan, phase, step, json }: OnStep) -> Self {
         Self { plan, phase: Some(phase), step: Some(step), json }
     }
 }
@@ -159,16 +159,16 @@ impl Command {
                 command(context, "start", [&plan, "", ""], &[], body, &Shown::Json)
             }
             Self::Stop { plan } => command(context, "stop", [&plan, "", ""], &[], None, &Shown::Json),
-            Self::Pause(Phase { plan, phase, json }) => {
+            Self::Pause(OnPhase { plan, phase, json }) => {
                 on_phase(context, "interrupt", &plan, phase, &shown(json, "paused"))
             }
-            Self::Interrupt(PhaseOld { plan, phase, json: _ }) => {
+            Self::Interrupt(OnPhaseOld { plan, phase, json: _ }) => {
                 on_phase(context, "interrupt", &plan, phase, &Shown::Json)
             }
-            Self::Resume(Phase { plan, phase, json }) => {
+            Self::Resume(OnPhase { plan, phase, json }) => {
                 on_phase(context, "continue", &plan, phase, &shown(json, "resumed"))
             }
-            Self::Continue(PhaseOld { plan, phase, json: _ }) => {
+            Self::Continue(OnPhaseOld { plan, phase, json: _ }) => {
                 on_phase(context, "continue", &plan, phase, &Shown::Json)
             }
             Self::ForceRestart(element) => element.command(context, "restart", "restarted"),
