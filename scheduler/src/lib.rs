@@ -6,10 +6,18 @@
 //! Invariant: nothing is sent to Mesos before what it depends on is stored; one loop, `run.rs`, is the only place that does either.
 
 pub mod control;
+pub mod env;
 pub mod http;
 pub mod mesos;
+pub mod run;
+pub mod shutdown;
 pub mod store;
 pub mod telemetry;
+
+pub use mainstay_engine as engine;
+pub use mainstay_spec as spec;
+pub use run::{Exit, Hook};
+pub use tokio_util::sync::CancellationToken;
 
 /// Environment variables by name.
 pub type Vars = std::collections::BTreeMap<String, String>;

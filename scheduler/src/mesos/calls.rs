@@ -26,7 +26,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What the loop puts in the queue.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(crate) enum Item {
     /// Send this under that subscription.
     Call {
         /// Number of the subscription.

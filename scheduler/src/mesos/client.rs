@@ -89,6 +89,13 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// A handle whose calls are read by a test, under one standing subscription.
+    #[cfg(test)]
+    pub(crate) fn for_test(epoch: u64) -> (Self, mpsc::Receiver<Item>) {
+        let (queue, items) = mpsc::channel(CALLS_QUEUED);
+        (Self { queue, epoch: Arc::new(AtomicU64::new(epoch)) }, items)
+    }
+
     /// Queues a call under the subscription of this number; it is dropped if that one has ended by then.
     ///
     /// Waits while the queue is full. An ended client drops calls too: its end reaches the loop by its messages.

@@ -1,0 +1,175 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn vars(pairs: &[(&str, &str)]) -> Vars {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn read(pairs: &[(&str, &str)]) -> Settings {
+    let mut vars = vars(pairs);
+    vars.entry("PORT_API".into()).or_insert_with(|| "8080".into());
+    Settings::read(&vars, true).unwrap()
+}
+
+fn spec(name: &str) -> ServiceSpec {
+    ServiceSpec {
+        name: name.into(),
+        web_url: None,
+        principal: format!("{name}-principal"),
+        user: "root".into(),
+        zookeeper: "zk1:2181,zk2:2181".into(),
+        declared_role: None,
+        pods: Vec::new(),
+        plans: Vec::new(),
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_sdk() {
+    let settings = read(&[]);
+    let spec = spec("/path/to/svc.one");
+    assert_eq!(settings.port_api, Some(8080));
+    assert_eq!(settings.master(&spec).unwrap().to_string(), "zk://zk1:2181,zk2:2181/mesos");
+    assert_eq!(settings.store(&spec).unwrap(), Location::parse("zk://zk1:2181,zk2:2181").unwrap());
+    assert_eq!(settings.api_hostname, HostnameSource::Route);
+    assert_eq!(settings.dcos_hostname(&spec), "svc-one-to-path.marathon.autoip.dcos.thisdcos.directory");
+    assert_eq!(settings.notes, Vec::<String>::new());
+    let config = settings.engine(&spec, "10.0.0.1", 8080);
+    assert_eq!(
+        config,
+        Config {
+            role: "path__to__svc.one-role".into(),
+            executor_cpus: Scalar::from_millis(100),
+            executor_mem_mb: Scalar::from_units(32),
+            executor_disk_mb: Scalar::from_units(256),
+            executor_uri: "http://10.0.0.1:8080/v1/artifacts/executor".into(),
+            api_hostname: "10.0.0.1".into(),
+            api_port: 8080,
+            service_tld: "autoip.dcos.thisdcos.directory".into(),
+            vip_tld: "l4lb.thisdcos.directory".into(),
+            dcos_space: "/".into(),
+            backoff: None,
+            replacement: None,
+            implicit_reconciliation: Millis(3_600_000),
+            is_suppress_disabled: false,
+        }
+    );
+    assert_eq!(settings.engine(&spec, "::1", 1).executor_uri, "http://[::1]:1/v1/artifacts/executor");
+}
+
+#[test]
+fn everything_that_can_be_set_has_its_effect() {
+    let settings = read(&[
+        ("MESOS_MASTER", "http://m1:5050"),
+        ("STATE_STORE", "memory:"),
+        ("EXECUTOR_CPUS", "0.25"),
+        ("EXECUTOR_MEM_MB", "64"),
+        ("EXECUTOR_DISK_MB", "10.5"),
+        ("EXECUTOR_URI", "http://x/executor"),
+        ("SCHEDULER_API_HOSTNAME", "sched.example"),
+        ("SERVICE_TLD", "tld"),
+        ("VIP_TLD", "vip"),
+        ("MARATHON_APP_ID", "/app"),
+        ("MESOS_ALLOCATION_ROLE", "/team/db"),
+        ("ENABLE_BACKOFF", "yes"),
+        ("FRAMEWORK_BACKOFF_FACTOR", "2"),
+        ("FRAMEWORK_INITIAL_BACKOFF", "10"),
+        ("ENABLE_AUTOMATIC_POD_REPLACEMENT", "TRUE"),
+        ("PERMANENT_FAILURE_TIMEOUT_SECS", "60"),
+        ("DISABLE_SUPPRESS", ""),
+        ("IMPLICIT_RECONCILIATION_PERIOD_MS", "60000"),
+        ("MAINSTAY_FORGET_FRAMEWORK_ID", "a-0001"),
+        ("MESOS_FRAMEWORK_SECRET", "s3cret"),
+        ("STATSD_UDP_HOST", "x"),
+    ]);
+    let spec = spec("svc");
+    assert_eq!(settings.master(&spec).unwrap().to_string(), "http://m1:5050");
+    assert_eq!(settings.store(&spec).unwrap(), Location::Memory);
+    assert_eq!(settings.api_hostname, HostnameSource::Given("sched.example".into()));
+    assert_eq!(settings.forget_framework_id, Some(FrameworkId::parse("a-0001").unwrap()));
+    assert!(settings.auth(&spec).unwrap().header().is_some());
+    assert!(!format!("{settings:?}").contains("s3cret"));
+    assert_eq!(settings.notes, ["STATSD_UDP_HOST has no effect: metrics are not pushed to StatsD yet"]);
+    let config = settings.engine(&spec, "sched.example", 8080);
+    assert_eq!(
+        config,
+        Config {
+            role: "team__db".into(),
+            executor_cpus: Scalar::from_millis(250),
+            executor_mem_mb: Scalar::from_units(64),
+            executor_disk_mb: Scalar::from_millis(10_500),
+            executor_uri: "http://x/executor".into(),
+            api_hostname: "sched.example".into(),
+            api_port: 8080,
+            service_tld: "tld".into(),
+            vip_tld: "vip".into(),
+            dcos_space: "/app".into(),
+            backoff: Some(Backoff { initial: Millis(10_000), factor_millis: 2000, max: Millis(300_000) }),
+            replacement: Some(Replacement { permanent_failure_timeout: Millis(60_000), min_delay: Millis(600_000) }),
+            implicit_reconciliation: Millis(60_000),
+            is_suppress_disabled: true,
+        }
+    );
+}
+
+#[test]
+fn the_hostname_comes_from_the_first_source_that_has_one() {
+    #[track_caller]
+    fn check(pairs: &[(&str, &str)], expected: HostnameSource) {
+        assert_eq!(read(pairs).api_hostname, expected);
+    }
+    let given = |text: &str| HostnameSource::Given(text.to_owned());
+    check(&[("HOST", "h"), ("LIBPROCESS_IP", "10.0.0.9")], given("h"));
+    check(&[("LIBPROCESS_IP", "10.0.0.9")], given("10.0.0.9"));
+    check(&[("LIBPROCESS_IP", "0.0.0.0")], HostnameSource::Route);
+    check(&[("MARATHON_APP_ID", "/x"), ("HOST", "h")], given("h"));
+    check(&[("MARATHON_APP_ID", "/x"), ("HOST", "h"), ("DCOS_SPACE", "/x")], HostnameSource::Dcos);
+    check(&[("MARATHON_APP_ID", "/x"), ("MARATHON_APP_LABEL_DCOS_PACKAGE_NAME", "p")], HostnameSource::Dcos);
+    check(&[("DCOS_SPACE", "/x"), ("SCHEDULER_API_HOSTNAME", "s")], given("s"));
+}
+
+#[test]
+fn the_public_role_is_only_taken_when_enforced() {
+    let role = |pairs: &[(&str, &str)]| read(pairs).role(&spec("svc"));
+    assert_eq!(role(&[("MESOS_ALLOCATION_ROLE", "slave_public")]), "svc-role");
+    assert_eq!(
+        role(&[("MESOS_ALLOCATION_ROLE", "slave_public"), ("MARATHON_APP_ENFORCE_GROUP_ROLE", "t")]),
+        "slave_public"
+    );
+    assert_eq!(role(&[("MESOS_ALLOCATION_ROLE", "dev")]), "dev");
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_what_to_do() {
+    let vars = vars(&[
+        ("DCOS_SERVICE_ACCOUNT_CREDENTIAL", "{}"),
+        ("ENABLE_BACKOFF", "true"),
+        ("ENABLE_AUTOMATIC_POD_REPLACEMENT", "maybe"),
+        ("EXECUTOR_CPUS", "-1"),
+        ("FRAMEWORK_INITIAL_BACKOFF", "400"),
+        ("IMPLICIT_RECONCILIATION_DELAY_MS", "5"),
+        ("IMPLICIT_RECONCILIATION_PERIOD_MS", "hourly"),
+        ("LIBPROCESS_IP", "localhost"),
+        ("MARATHON_APP_ENFORCE_GROUP_ROLE", "true"),
+        ("MESOS_API_VERSION", "V0"),
+        ("MESOS_MASTER", "zk://a"),
+        ("SDK_UNINSTALL", ""),
+        ("STATE_STORE", "etcd://a:1"),
+    ]);
+    let problems = Settings::read(&vars, true).unwrap_err();
+    let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(text.join("\n"));
+}
+
+#[test]
+fn a_port_is_needed_unless_the_caller_listens_itself() {
+    assert!(Settings::read(&Vars::new(), false).unwrap().port_api.is_none());
+    for (value, is_good) in
+        [("1", true), ("65535", true), ("0", false), ("65536", false), ("-1", false), ("http", false)]
+    {
+        assert_eq!(Settings::read(&vars(&[("PORT_API", value)]), true).is_ok(), is_good, "{value}");
+    }
+    let problems = Settings::read(&vars(&[("PORT_API", " ")]), true).unwrap_err();
+    assert_eq!((problems[0].code, problems.len()), (MISSING, 1));
+}
