@@ -2,6 +2,9 @@
 
 mod claim;
 pub mod evaluate;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests only")]
+pub(crate) mod fixture;
 pub mod leftover;
 pub mod operation;
 pub mod placement;
@@ -10,6 +13,8 @@ pub mod report;
 pub mod requirement;
 mod stage;
 mod stored;
+
+use std::fmt;
 
 use crate::ids::{AgentId, ExecutorId, OfferId};
 use crate::resource::Resource;
@@ -37,4 +42,18 @@ pub struct Offer {
     pub executor_ids: Vec<ExecutorId>,
     /// Role the offer is allocated to.
     pub allocation_role: Option<String>,
+}
+
+/// One line: who offers what.
+impl fmt::Display for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "offer {} of agent {} ({})", self.id, self.agent_id, self.hostname)?;
+        for (name, value) in &self.attributes {
+            write!(f, " {name}:{value}")?;
+        }
+        for (at, resource) in self.resources.iter().enumerate() {
+            write!(f, "{}{resource}", if at == 0 { ": " } else { "; " })?;
+        }
+        Ok(())
+    }
 }

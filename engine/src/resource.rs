@@ -3,6 +3,7 @@
 //! Not the wire form: `resource/wire.rs` converts both ways, once. Arithmetic lives in `resource/ranges.rs` and `resource/pool.rs`.
 //! Invariant: values are well formed (scalars in thousandths, ranges sorted, disjoint, not adjacent).
 
+mod display;
 pub mod pool;
 pub mod ranges;
 pub mod wire;

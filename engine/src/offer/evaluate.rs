@@ -231,3 +231,403 @@ fn of_running(resource: &Resource) -> Option<Outcome> {
     };
     Some(Outcome::pass(OfferStage::Resource, Reason::OfRunningExecutor { name, id }))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use mainstay_proto::v1;
+    use mainstay_proto::v1::offer::operation::Type;
+    use mainstay_spec::PodSpec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::offer::fixture::{
+        self, World, mount, mount_volume, pod, port, redact, root_volume, scalar, set, task, units,
+    };
+    use crate::resource::{Ranges, Value};
+    use crate::state::Task;
+
+    const BOTH: [&str; 2] = ["server", "agent"];
+
+    fn kinds(accepted: &Accepted) -> Vec<Type> {
+        accepted.operations.iter().map(|one| Type::try_from(one.r#type.unwrap()).unwrap()).collect()
+    }
+
+    /// One task with cpus and memory only.
+    fn small() -> PodSpec {
+        PodSpec {
+            uris: Vec::new(),
+            volumes: Vec::new(),
+            resource_sets: vec![set("s")],
+            tasks: vec![task("server", "s")],
+            ..pod()
+        }
+    }
+
+    fn ids_of(tasks: &[Task]) -> Vec<String> {
+        let resources = tasks.iter().flat_map(|task| {
+            task.resources.iter().chain(task.executor.iter().flat_map(|executor| &executor.resources))
+        });
+        resources.map(|one| format!("{}/{:?}", one.resource_id().unwrap(), one.persistence_id())).collect()
+    }
+
+    #[test]
+    fn a_new_pod_reserves_creates_and_launches_as_one_group() {
+        let mut world = World::new(pod());
+        let evaluation = world.launch(&BOTH, Recovery::None);
+        insta::assert_snapshot!("new_pod", world.report(&evaluation));
+        let accepted = evaluation.accepted.unwrap();
+        let expected =
+            [[Type::Reserve, Type::Create].as_slice(), &[Type::Reserve; 10], &[Type::Create, Type::LaunchGroup]];
+        assert_eq!(kinds(&accepted), expected.concat());
+        assert_eq!(accepted.planned.len(), 11);
+        let unique: std::collections::BTreeSet<_> = ids_of(&world.stored).into_iter().collect();
+        let planned: std::collections::BTreeSet<_> = accepted.planned.iter().map(ToString::to_string).collect();
+        assert!(
+            unique.iter().all(|id| planned.contains(id.split_once('/').unwrap().0)),
+            "planned are exactly the stored"
+        );
+        assert_eq!(unique.len(), planned.len());
+    }
+
+    #[test]
+    fn the_infos_are_as_the_sdk_stores_them_and_as_our_executor_expects_them() {
+        let mut world = World::new(pod());
+        world.parameters.insert("PARAMETER".into(), "1".into());
+        let accepted = world.launch(&["server"], Recovery::None).accepted.unwrap();
+        let server = accepted.records.iter().find(|record| record.name.as_str() == "hello-0-server").unwrap();
+        insta::assert_snapshot!("stored_task_info", redact(&fixture::task_text(&server.info)));
+        let group = accepted.operations.last().unwrap().launch_group.as_ref().unwrap();
+        assert_eq!(server.info.executor.as_deref(), Some(&group.executor), "stored exactly as sent");
+        let [sent] = group.task_group.tasks.as_slice() else { panic!("one task is launched") };
+        insta::assert_snapshot!("sent_task_info", redact(&fixture::task_text(sent)));
+        let command = <v1::CommandInfo as prost::Message>::decode(sent.data.clone().unwrap()).unwrap();
+        insta::assert_snapshot!("sent_command", redact(&fixture::compact(&command)));
+        let agent = accepted.records.iter().find(|record| record.name.as_str() == "hello-0-agent").unwrap();
+        assert_eq!((agent.task_id.as_ref(), agent.info.task_id.value.as_str()), (None, ""), "only reserved for");
+    }
+
+    #[test]
+    fn a_task_that_joins_the_running_executor_leaves_it_as_it_is() {
+        let mut world = World::new(pod());
+        world.launch(&["server"], Recovery::None);
+        // Where the scheduler now lives must not change what the executor was told.
+        world.config.executor_uri = "http://elsewhere/executor".into();
+        let evaluation = world.launch(&["agent"], Recovery::None);
+        insta::assert_snapshot!("join_running", world.report(&evaluation));
+        assert_eq!(kinds(&evaluation.accepted.unwrap()), [Type::Launch]);
+    }
+
+    #[test]
+    fn a_pod_that_ended_gets_its_reservations_and_volumes_back() {
+        let mut world = World::new(pod());
+        world.launch(&BOTH, Recovery::None);
+        let before = ids_of(&world.stored);
+        let ports: Vec<_> = world.stored.iter().map(|task| task.ports.clone()).collect();
+        world.end();
+        let evaluation = world.launch(&BOTH, Recovery::Transient);
+        insta::assert_snapshot!("relaunch", world.report(&evaluation));
+        let accepted = evaluation.accepted.unwrap();
+        assert_eq!(kinds(&accepted), [Type::LaunchGroup]);
+        assert_eq!(accepted.planned, []);
+        assert_eq!(ids_of(&world.stored), before);
+        assert_eq!(world.stored.iter().map(|task| task.ports.clone()).collect::<Vec<_>>(), ports, "dynamic ports too");
+    }
+
+    #[test]
+    fn an_offer_of_another_agent_lacks_the_reservations() {
+        let mut world = World::new(pod());
+        world.launch(&BOTH, Recovery::None);
+        world.end();
+        world.master.free = fixture::roomy();
+        let evaluation = world.evaluate(&BOTH, Recovery::Transient);
+        insta::assert_snapshot!("other_agent", world.report(&evaluation));
+        assert_eq!(evaluation.accepted, None);
+    }
+
+    #[test]
+    fn a_pod_given_up_starts_anew_anywhere() {
+        let mut world = World::new(pod());
+        world.launch(&BOTH, Recovery::None);
+        let before = ids_of(&world.stored);
+        world.end();
+        world.master.free = fixture::roomy();
+        world.launch(&BOTH, Recovery::Permanent);
+        assert!(ids_of(&world.stored).iter().all(|id| !before.contains(id)));
+
+        world.end();
+        world.master.free = fixture::roomy();
+        for task in &mut world.stored {
+            task.is_permanently_failed = true;
+        }
+        assert!(world.evaluate(&BOTH, Recovery::None).accepted.is_some(), "also when every task carries the mark");
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_numbers_and_all_stages_run() {
+        let mut world = World::new(PodSpec {
+            resource_sets: vec![ResourceSet {
+                ports: vec![port("fixed", Some(80)), port("dynamic", None)],
+                volumes: vec![root_volume("data", 900), mount_volume("fast", 500)],
+                ..set("s")
+            }],
+            placement: Some("hostname:UNIQUE,rack:IS:r2,zone-attribute:UNLIKE:x".into()),
+            ..small()
+        });
+        world.master.free =
+            vec![scalar("cpus", Scalar::from_millis(550)), scalar("disk", units(1000)), mount(100, "/m")];
+        let evaluation = world.evaluate(&["server"], Recovery::None);
+        insta::assert_snapshot!("too_small", world.report(&evaluation));
+        insta::assert_snapshot!("too_small_explanation", redact(&evaluation.report.explanation().join("\n")));
+        assert_eq!(evaluation.report.first_failure().unwrap().stage, "AttributeRule");
+        let short: Vec<_> = evaluation.report.shortfalls().iter().map(|one| (one.name, one.short_by())).collect();
+        assert_eq!(
+            short,
+            [
+                ("mem", units(32)),
+                ("cpus", Scalar::from_millis(50)),
+                ("mem", units(128)),
+                ("disk", units(156)),
+                ("disk", units(400)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_reservation_grows_and_shrinks_with_the_specification() {
+        let mut world = World::new(small());
+        world.launch(&["server"], Recovery::None);
+        let before = ids_of(&world.stored);
+        world.end();
+        let wanted = world.pod_mut().resource_sets.first_mut().unwrap();
+        wanted.cpus = Some(units(1));
+        wanted.memory_mb = Some(units(64));
+        let evaluation = world.launch(&["server"], Recovery::None);
+        insta::assert_snapshot!("resize", world.report(&evaluation));
+        let accepted = evaluation.accepted.unwrap();
+        assert_eq!(kinds(&accepted), [Type::Reserve, Type::Unreserve, Type::LaunchGroup]);
+        assert_eq!(accepted.planned, [], "no reservation is new");
+        assert_eq!(ids_of(&world.stored), before);
+        let amounts: Vec<_> =
+            world.stored.iter().flat_map(|task| &task.resources).map(|one| one.value.clone()).collect();
+        assert_eq!(amounts, [Value::Scalar(units(1)), Value::Scalar(units(64))]);
+
+        world.end();
+        world.pod_mut().resource_sets.first_mut().unwrap().cpus = Some(units(9));
+        let evaluation = world.evaluate(&["server"], Recovery::None);
+        insta::assert_snapshot!("growth_fails", world.report(&evaluation));
+    }
+
+    #[test]
+    fn a_volume_that_is_no_longer_wanted_is_destroyed_before_it_is_unreserved() {
+        // The SDK only unreserves it, which Mesos refuses.
+        let wanted =
+            ResourceSet { volumes: vec![root_volume("old", 100)], ports: vec![port("p", Some(8080))], ..set("s") };
+        let mut world =
+            World::new(PodSpec { resource_sets: vec![wanted], volumes: vec![root_volume("pod", 10)], ..small() });
+        world.launch(&["server"], Recovery::None);
+        world.end();
+        world.pod_mut().volumes.clear();
+        world.pod_mut().resource_sets = vec![ResourceSet { volumes: vec![root_volume("new", 9000)], ..set("s") }];
+        let evaluation = world.launch(&["server"], Recovery::None);
+        insta::assert_snapshot!("orphans", world.report(&evaluation));
+        assert_eq!(
+            kinds(&evaluation.accepted.unwrap()),
+            [
+                Type::Destroy,
+                Type::Destroy,
+                Type::Unreserve,
+                Type::Unreserve,
+                Type::Unreserve,
+                Type::Reserve,
+                Type::Create,
+                Type::LaunchGroup,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_mount_is_taken_whole_kept_whole_and_given_back_whole() {
+        let mounted = |path| ResourceSet { volumes: vec![mount_volume(path, 100)], ..set("s") };
+        let mut world = World::new(PodSpec { resource_sets: vec![mounted("data")], ..small() });
+        world.master.free.push(mount(400, "/m"));
+        world.launch(&["server"], Recovery::None);
+        world.end();
+        assert_eq!(kinds(&world.launch(&["server"], Recovery::Transient).accepted.unwrap()), [Type::LaunchGroup]);
+        let size = |world: &World| world.stored.first().unwrap().resources.last().unwrap().value.clone();
+        assert_eq!(size(&world), Value::Scalar(units(400)));
+        // The disk of the orphan serves the new volume in the same accept.
+        world.end();
+        world.pod_mut().resource_sets = vec![mounted("other")];
+        let accepted = world.launch(&["server"], Recovery::None).accepted.unwrap();
+        assert_eq!(kinds(&accepted), [Type::Destroy, Type::Unreserve, Type::Reserve, Type::Create, Type::LaunchGroup]);
+        assert_eq!(size(&world), Value::Scalar(units(400)));
+    }
+
+    #[test]
+    fn a_task_added_to_an_existing_pod_gets_its_own_reservation() {
+        // The SDK finds no stored task for it and launches it without resources.
+        let mut world = World::new(small());
+        world.launch(&["server"], Recovery::None);
+        world.pod_mut().tasks.push(task("extra", "x"));
+        world.pod_mut().resource_sets.push(ResourceSet { volumes: vec![root_volume("data", 10)], ..set("x") });
+        let evaluation = world.launch(&["extra"], Recovery::None);
+        insta::assert_snapshot!("added_task", world.report(&evaluation));
+        assert_eq!(
+            kinds(&evaluation.accepted.unwrap()),
+            [Type::Reserve, Type::Reserve, Type::Reserve, Type::Create, Type::Launch]
+        );
+    }
+
+    #[test]
+    fn a_sibling_in_the_same_set_is_stored_again_only_when_the_reservation_changes() {
+        let mut world = World::new(PodSpec { tasks: vec![task("server", "s"), task("once", "s")], ..small() });
+        let records = |evaluation: &Evaluation| -> Vec<(String, bool)> {
+            let records = &evaluation.accepted.as_ref().unwrap().records;
+            records.iter().map(|record| (record.name.to_string(), record.task_id.is_some())).collect()
+        };
+        let (once, server) = ("hello-0-once".to_owned(), "hello-0-server".to_owned());
+        let first = world.launch(&["once"], Recovery::None);
+        assert_eq!(records(&first), [(once.clone(), true), (server.clone(), false)]);
+        world.end();
+        let second = world.launch(&["server"], Recovery::None);
+        assert_eq!(records(&second), [(server.clone(), true)]);
+        insta::assert_snapshot!("sibling", world.report(&second));
+        world.end();
+        world.pod_mut().resource_sets.first_mut().unwrap().cpus = Some(units(1));
+        let third = world.launch(&["server"], Recovery::None);
+        assert_eq!(records(&third), [(once, false), (server, true)]);
+    }
+
+    #[test]
+    fn a_create_that_was_lost_is_done_again_with_the_same_id() {
+        let mut world = World::new(PodSpec {
+            resource_sets: vec![ResourceSet { volumes: vec![root_volume("data", 100)], ..set("s") }],
+            ..small()
+        });
+        world.launch(&["server"], Recovery::None);
+        world.end();
+        let before = ids_of(&world.stored);
+        for resource in &mut world.master.free {
+            resource.disk = None;
+        }
+        let evaluation = world.launch(&["server"], Recovery::Transient);
+        insta::assert_snapshot!("create_again", world.report(&evaluation));
+        assert_eq!(kinds(&evaluation.accepted.unwrap()), [Type::Create, Type::LaunchGroup]);
+        assert_eq!(ids_of(&world.stored), before);
+    }
+
+    #[test]
+    fn another_volume_under_our_reservation_is_never_used() {
+        let mut world = World::new(PodSpec {
+            resource_sets: vec![ResourceSet { volumes: vec![root_volume("data", 100)], ..set("s") }],
+            ..small()
+        });
+        world.launch(&["server"], Recovery::None);
+        world.end();
+        for disk in world.master.free.iter_mut().filter_map(|resource| resource.disk.as_mut()) {
+            disk.persistence.as_mut().unwrap().id = crate::ids::PersistenceId::parse("other").unwrap();
+        }
+        let evaluation = world.evaluate(&["server"], Recovery::Transient);
+        assert!(matches!(evaluation.report.first_failure().unwrap().reason, Reason::VolumeMissing { .. }));
+    }
+
+    #[test]
+    fn one_reservation_for_several_ports_is_split_and_the_numbers_stay() {
+        // As the older generation reserved them.
+        let wanted = ResourceSet { ports: vec![port("web", Some(8080)), port("dynamic", None)], ..set("s") };
+        let mut world = World::new(PodSpec { resource_sets: vec![wanted], ..small() });
+        world.launch(&["server"], Recovery::None);
+        world.end();
+        let stored = world.stored.first_mut().unwrap();
+        let number = stored.ports.iter().find(|(name, _)| name == "dynamic").unwrap().1;
+        stored.ports = vec![("$PORT_DYNAMIC".into(), number)];
+        let joined = Ranges::new([(8080, 8080), (u64::from(number), u64::from(number))]);
+        let first = stored.resources.iter().find(|one| one.name == "ports").unwrap().clone();
+        let joined = Resource { value: Value::Ranges(joined), ..first };
+        let is_reserved_port = |one: &Resource| one.name == "ports" && one.is_dynamically_reserved();
+        stored.resources.retain(|one| !is_reserved_port(one));
+        stored.resources.push(joined.clone());
+        world.master.free.retain(|one| !is_reserved_port(one));
+        world.master.free.push(joined);
+        let evaluation = world.launch(&["server"], Recovery::Transient);
+        insta::assert_snapshot!("split_ports", world.report(&evaluation));
+        assert_eq!(
+            kinds(&evaluation.accepted.unwrap()),
+            [Type::Unreserve, Type::Reserve, Type::Reserve, Type::LaunchGroup]
+        );
+        assert_eq!(world.stored.first().unwrap().ports, [("web".to_owned(), 8080), ("dynamic".to_owned(), number)]);
+    }
+
+    #[test]
+    fn the_executor_of_another_scheduler_is_not_joined() {
+        let mut world = World::new(pod());
+        world.launch(&BOTH, Recovery::None);
+        for executor in world.stored.iter_mut().filter_map(|task| task.executor.as_mut()) {
+            let mut wire = <v1::ExecutorInfo as prost::Message>::decode(executor.info.clone()).unwrap();
+            wire.command = None;
+            wire.r#type = Some(v1::executor_info::Type::Default as i32);
+            executor.info = prost::Message::encode_to_vec(&wire).into();
+        }
+        let evaluation = world.evaluate(&["agent"], Recovery::Transient);
+        assert!(matches!(evaluation.report.first_failure().unwrap().reason, Reason::ExecutorForeign { .. }));
+        let mut offer = world.offer();
+        offer.executor_ids.clear();
+        let mut world = World::new(pod());
+        world.launch(&BOTH, Recovery::None);
+        let evaluation = world.evaluate_offer(&offer, &["agent"], Recovery::Transient);
+        assert!(matches!(evaluation.report.first_failure().unwrap().reason, Reason::ExecutorMissing { .. }));
+    }
+
+    #[test]
+    fn a_placed_pod_stays_although_the_rule_has_changed() {
+        let mut world = World::new(small());
+        world.launch(&["server"], Recovery::None);
+        world.end();
+        world.pod_mut().placement = Some("hostname:IS:elsewhere".into());
+        assert!(world.evaluate(&["server"], Recovery::Transient).accepted.is_some());
+        assert!(world.evaluate(&["server"], Recovery::Permanent).accepted.is_none());
+    }
+
+    fn some_set() -> impl Strategy<Value = ResourceSet> {
+        let ports = proptest::collection::vec(prop_oneof![Just(None), (8080u16..8086).prop_map(Some)], 0..4);
+        let volumes = proptest::collection::vec((any::<bool>(), 1u64..400), 0..3);
+        (1u64..3000, 1u64..3000, ports, volumes).prop_map(|(cpus, mem, ports, volumes)| ResourceSet {
+            id: "s".into(),
+            cpus: Some(Scalar::from_millis(cpus)),
+            memory_mb: Some(Scalar::from_units(mem)),
+            ports: ports.iter().enumerate().map(|(at, number)| port(&format!("p{at}"), *number)).collect(),
+            volumes: volumes
+                .iter()
+                .enumerate()
+                .map(|(at, (is_mount, size))| {
+                    let path = format!("v{at}");
+                    if *is_mount { mount_volume(&path, *size) } else { root_volume(&path, *size) }
+                })
+                .collect(),
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        // The fixture's master refuses whatever the offer does not hold.
+        #[test]
+        fn an_accept_uses_only_what_was_offered(sets in proptest::collection::vec(some_set(), 1..5), end in any::<bool>()) {
+            let mut world = World::new(PodSpec { tasks: vec![task("server", "s"), task("extra", "x")], ..pod() });
+            world.master.free.extend([mount(200, "/m1"), mount(300, "/m2")]);
+            for wanted in sets {
+                world.pod_mut().resource_sets = vec![wanted, set("x")];
+                let launch: &[&str] = if end { &["server", "extra"] } else { &["server"] };
+                if let Some(accepted) = world.evaluate(launch, Recovery::None).accepted {
+                    let mut applied = world.master.clone();
+                    let result = applied.apply(&accepted.operations);
+                    prop_assert!(result.is_ok(), "{}", result.unwrap_err());
+                    world.accept(&accepted);
+                }
+                world.end();
+            }
+        }
+    }
+}

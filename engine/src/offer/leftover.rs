@@ -43,3 +43,55 @@ pub fn release(orphans: &[&Resource]) -> Vec<Operation> {
     operations.extend(orphans.iter().map(|orphan| operation::unreserve(orphan)));
     operations
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::offer::fixture::{ROLE, World, pod, scalar, units};
+    use crate::offer::requirement::Recovery;
+    use crate::resource::{Reservation, ReservationKind};
+
+    fn framework() -> FrameworkId {
+        FrameworkId::parse("framework-1").unwrap()
+    }
+
+    #[test]
+    fn what_nothing_needs_is_destroyed_and_unreserved_and_the_agent_is_as_before() {
+        let mut world = World::new(pod());
+        let before: u64 = world.master.free.len() as u64;
+        let accepted = world.launch(&["server"], Recovery::None).accepted.unwrap();
+        world.end();
+        let offer = world.offer();
+        let keep: BTreeSet<_> = accepted.planned.iter().cloned().collect();
+        assert_eq!(orphans(&offer, &keep, ROLE, &framework()), Vec::<&Resource>::new());
+
+        let found = orphans(&offer, &BTreeSet::new(), ROLE, &framework());
+        assert_eq!(found.len(), accepted.planned.len());
+        world.master.apply(&release(&found)).unwrap();
+        assert_eq!(world.master.free.len() as u64, before, "everything is unreserved");
+    }
+
+    #[test]
+    fn what_is_not_ours_is_never_touched() {
+        let layer = |kind, role: &str, labels: &[(&str, &str)]| Reservation {
+            kind,
+            role: role.into(),
+            principal: None,
+            labels: labels.iter().map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned()))).collect(),
+        };
+        let dynamic = |role: &str, labels: &[(&str, &str)]| layer(ReservationKind::Dynamic, role, labels);
+        let ours = |layers: Vec<Reservation>| {
+            let resource = Resource { reservations: layers, ..scalar("cpus", units(1)) };
+            is_ours(&resource, ROLE, &framework())
+        };
+        assert!(ours(vec![dynamic(ROLE, &[("resource_id", "r")])]), "older ones do not name the framework");
+        assert!(ours(vec![dynamic(ROLE, &[("framework_id", "framework-1"), ("resource_id", "r")])]));
+        assert!(!ours(vec![]));
+        assert!(!ours(vec![dynamic(ROLE, &[("framework_id", "framework-2"), ("resource_id", "r")])]));
+        assert!(!ours(vec![dynamic(ROLE, &[])]));
+        assert!(!ours(vec![dynamic("other", &[("resource_id", "r")])]));
+        assert!(!ours(vec![layer(ReservationKind::Static, ROLE, &[("resource_id", "r")])]));
+    }
+}

@@ -397,3 +397,94 @@ impl fmt::Display for Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// At least one of each.
+    fn all() -> Vec<Reason> {
+        let executor = || ExecutorId::parse("E").unwrap();
+        let id = || ResourceId::parse("R").unwrap();
+        let volume = || PersistenceId::parse("V").unwrap();
+        let task = || TaskName::parse("hello-0-server").unwrap();
+        let key = || Key::Attribute("rack".into());
+        let text = |text: &str| text.to_owned();
+        let (few, many) = (Scalar::from_millis(500), Scalar::from_units(2));
+        let short = || Shortfall { name: "cpus", role: text("*"), wanted: many, available: few };
+        vec![
+            Reason::ExecutorNew { id: executor() },
+            Reason::ExecutorFound { id: executor() },
+            Reason::ExecutorMissing { id: executor() },
+            Reason::ExecutorForeign { id: executor() },
+            Reason::NoPlacementRule,
+            Reason::PlacementKept,
+            Reason::Matches { key: Key::Hostname, found: text("h1"), wanted: text("h.*") },
+            Reason::MatchesNot { key: Key::Region, found: text("west"), wanted: text("east") },
+            Reason::KeyAbsent { key: Key::Zone },
+            Reason::KeyAbsentAllowed { key: Key::Region },
+            Reason::BelowMax { key: key(), found: text("r1"), pods: 1, max: 2 },
+            Reason::MaxReached { key: key(), found: text("r1"), pods: 2, max: 2 },
+            Reason::Balanced { key: key(), found: text("r1"), pods: 1, least: 1 },
+            Reason::Unbalanced { key: key(), found: text("r1"), pods: 2, least: 1, most: 3 },
+            Reason::OtherValuesFirst { key: key(), found: text("r1"), known: 1, expected: 3 },
+            Reason::Negated,
+            Reason::RulesPassing { passing: 1, of: 2 },
+            Reason::ChildrenPassed,
+            Reason::ChildrenFailed,
+            Reason::Sufficient { name: "cpus", role: text("*"), wanted: few, available: many, id: id() },
+            Reason::Insufficient(short()),
+            Reason::Reserved { name: "mem", amount: many, id: id() },
+            Reason::ReservedMissing { name: "mem", id: id() },
+            Reason::Grown { name: "cpus", from: few, to: many, id: id() },
+            Reason::GrowthInsufficient { from: few, to: many, id: id(), shortfall: short() },
+            Reason::Shrunk { name: "cpus", from: many, to: few, id: id() },
+            Reason::OfRunningExecutor { name: "cpus", id: id() },
+            Reason::PortNew { name: text("web"), number: 80, id: id() },
+            Reason::PortReserved { name: text("web"), number: 80, id: id() },
+            Reason::PortMissing { name: text("web"), number: 80, id: id() },
+            Reason::PortTaken { name: text("web"), number: 80, role: text("*") },
+            Reason::NoPortLeft { name: text("web"), role: text("*"), offered: 0 },
+            Reason::VolumeNew { path: text("data"), size: many, id: id(), volume: volume() },
+            Reason::VolumeInsufficient { path: text("data"), shortfall: short() },
+            Reason::NoMount { path: text("data"), profiles: Vec::new(), shortfall: short() },
+            Reason::NoMount { path: text("data"), profiles: vec![text("fast"), text("ssd")], shortfall: short() },
+            Reason::VolumeReserved { path: text("data"), size: many, id: id(), volume: volume() },
+            Reason::VolumeCreatedAgain { path: text("data"), size: many, id: id(), volume: volume() },
+            Reason::VolumeMissing { path: text("data"), id: id(), volume: volume() },
+            Reason::VolumeOfRunningExecutor { path: text("data"), id: id() },
+            Reason::Launch { task: task() },
+            Reason::Footprint { task: task() },
+            Reason::Unchanged { task: task() },
+            Reason::OrphanUnreserved { name: text("ports"), amount: text("[80]"), id: id() },
+            Reason::OrphanDestroyed { size: text("10"), id: id(), volume: volume() },
+            Reason::OrphanAbsent { name: text("ports"), id: id() },
+        ]
+    }
+
+    #[test]
+    fn every_reason_has_its_words() {
+        let lines: Vec<_> = all().iter().map(|reason| format!("{} -> {reason}", variant(reason))).collect();
+        insta::assert_snapshot!("every_reason", lines.join("\n"));
+        let named: BTreeSet<_> = all().iter().map(variant).collect();
+        // Counted in the source: a variant that is missing above is noticed here.
+        let source = include_str!("reason.rs");
+        let (_, body) = source.split_once("pub enum Reason {").unwrap();
+        let (body, _) = body.split_once("\n}").unwrap();
+        let declared: BTreeSet<String> = body
+            .lines()
+            .map(str::trim_start)
+            .filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()))
+            .map(|line| line.chars().take_while(char::is_ascii_alphanumeric).collect())
+            .collect();
+        assert_eq!(named, declared);
+    }
+
+    fn variant(reason: &Reason) -> String {
+        format!("{reason:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
+    }
+}

@@ -218,3 +218,118 @@ impl Json<'_> {
         ParseError::new(message, self.at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use crate::offer::placement::Rule;
+
+    #[track_caller]
+    fn reads(text: &str, expected: &str) {
+        let rule = Rule::parse(text, "hello").unwrap();
+        assert_eq!(rule.map_or_else(|| "-".to_owned(), |rule| rule.to_string()), expected, "{text}");
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, expected: &str) {
+        assert_eq!(Rule::parse(text, "hello").unwrap_err().to_string(), expected, "{text}");
+    }
+
+    #[test]
+    fn the_three_spellings_mean_the_same() {
+        for text in [
+            r#"[["hostname", "UNIQUE"], ["rack", "LIKE", "r[0-9],x:y"]]"#,
+            r"hostname:UNIQUE,rack:LIKE:r[0-9]\,x\:y",
+            " @hostname : unique , rack : like : r[0-9]\\,x\\:y ",
+        ] {
+            reads(text, "hostname max 1 of hello AND attribute rack LIKE r[0-9],x:y");
+        }
+        reads(r#"["@hostname", "MAX_PER", 2]"#, "hostname max 2 of hello");
+        reads(r#" [ "HostName" , "MAX_PER" , "2" ] "#, "hostname max 2 of hello");
+        reads(r#"["rack", "IS", "\u00e9\ud83d\ude00\n\"\\"]"#, "attribute rack IS \u{e9}\u{1f600}\n\"\\");
+    }
+
+    #[test]
+    fn nothing_means_no_rule() {
+        for text in ["", "  ", "[]", " [ ] "] {
+            reads(text, "-");
+        }
+    }
+
+    #[test]
+    fn every_operator_on_every_field() {
+        reads("hostname:CLUSTER:h1", "hostname IS h1");
+        reads("@region:IS:west", "region IS west");
+        reads("@zone:IS_NOT:a", "NOT (zone IS a)");
+        reads("rack:UNLIKE:a.*", "NOT (attribute rack LIKE a.*)");
+        reads("@zone:GROUP_BY", "zone spread over all of hello");
+        reads("@zone:GROUP_BY:3", "zone spread over 3 of hello");
+        reads("@zone:GROUP_BY:", "zone spread over all of hello");
+        reads("rack:UNIQUE:ignored", "attribute rack max 1 of hello");
+        // A backslash before anything else is the author's.
+        reads(r"rack:LIKE:\d+\.x", r"attribute rack LIKE \d+\.x");
+    }
+
+    #[test]
+    fn a_constraint_that_cannot_be_understood_says_where_and_what_is_allowed() {
+        refuses(
+            "hostname",
+            "a constraint has a field, an operator and perhaps a value, this one has 1 parts: 'hostname' (at byte 0)",
+        );
+        refuses(
+            "a:UNIQUE,b:LIKE:x:y",
+            "a constraint has a field, an operator and perhaps a value, this one has 4 parts: 'b:LIKE:x:y' (at byte 9)",
+        );
+        refuses(
+            "a:UNIQUE,",
+            "a constraint has a field, an operator and perhaps a value, this one has 1 parts: '' (at byte 9)",
+        );
+        refuses(
+            "a:NEAR:b",
+            "unknown operator 'NEAR'; there are UNIQUE, CLUSTER, GROUP_BY, LIKE, UNLIKE, MAX_PER, IS, IS_NOT (at byte 2)",
+        );
+        refuses(":UNIQUE", "a constraint without a field (at byte 0)");
+        refuses("@rack:UNIQUE", "unknown field '@rack'; there are @hostname, @region and @zone (at byte 0)");
+        refuses("a:IS", "operator 'IS' needs a value (at byte 2)");
+        refuses("a:LIKE: ", "operator 'LIKE' needs a value (at byte 2)");
+        refuses("a:MAX_PER:0", "'0' is not a whole number of at least 1 (at byte 10)");
+        refuses("a:MAX_PER:x", "'x' is not a whole number of at least 1 (at byte 10)");
+        refuses("a:GROUP_BY: -1", "'-1' is not a whole number of at least 1 (at byte 12)");
+        refuses("a:LIKE:(", "'(' is not a usable regular expression: unclosed group (at byte 7)");
+        refuses("a:LIKE:)(", "')(' is not a usable regular expression: unopened group (at byte 7)");
+        refuses(
+            "a:LIKE:(?=x)",
+            "'(?=x)' is not a usable regular expression: look-around, including look-ahead and look-behind, is not supported \
+             (at byte 7)",
+        );
+        refuses(r#"["a", "UNIQUE"] x"#, "text after the end of the list (at byte 16)");
+        refuses(r#"["a", "UNIQUE""#, "expected ',' (at byte 14)");
+        refuses(r#"["a" "UNIQUE"]"#, "expected ',' (at byte 5)");
+        refuses(r#"["a", UNIQUE]"#, "expected a text in double quotes (at byte 6)");
+        refuses(r#"["a", "UNI"#, "a text without its closing quote (at byte 6)");
+        refuses(r#"["a", "\d"]"#, "an unknown escape; in JSON a backslash is written twice (at byte 7)");
+        refuses(r#"["a", "\u12"]"#, "an escape without its four digits (at byte 7)");
+        refuses(r#"["a", "\ud800"]"#, "half of a surrogate pair (at byte 7)");
+        refuses(
+            r#"["a", ["b", "UNIQUE"]]"#,
+            "a list among words: write either one list or a list of lists (at byte 6)",
+        );
+        refuses(
+            r#"[["a", "UNIQUE"], "b"]"#,
+            "a word among lists: write either one list or a list of lists (at byte 18)",
+        );
+        refuses(
+            "[[]]",
+            "a constraint has a field, an operator and perhaps a value, this one has 0 parts: '' (at byte 0)",
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,40}", listed in "[\\[\\]\",:\\\\ua0-9]{0,30}") {
+            let _ = Rule::parse(&text, "p");
+            let _ = Rule::parse(&format!("[{listed}"), "p");
+        }
+    }
+}

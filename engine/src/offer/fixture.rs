@@ -1,0 +1,557 @@
+//! Services, offers and a strict master, for the tests of this folder.
+//!
+//! Not a simulation: [`Master`] only checks that an ACCEPT would be applied as a whole, by the rules of the real one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use mainstay_proto::v1;
+use mainstay_proto::v1::offer::operation;
+use mainstay_spec::{
+    ConfigSpec, Goal, HealthCheckSpec, PodSpec, PortSpec, ReadinessCheckSpec, ResourceSet, ServiceSpec, TaskSpec,
+    VipSpec, VolumeKind, VolumeSpec,
+};
+
+use super::Offer;
+use super::evaluate::{Evaluation, evaluate};
+use super::placement::Rule;
+use super::requirement::{Accepted, Recovery, Requirement};
+use crate::config::Config;
+use crate::ids::{AgentId, ConfigId, ExecutorId, FrameworkId, Generator, OfferId, PodInstance};
+use crate::resource::{Disk, DiskSource, Ranges, ReservationKind, Resource, Value};
+use crate::state::Task;
+use crate::task::status::State;
+use crate::units::{Millis, Scalar};
+
+pub(crate) const ROLE: &str = "hello-role";
+
+pub(crate) const fn units(units: u64) -> Scalar {
+    Scalar::from_units(units)
+}
+
+pub(crate) fn config() -> Config {
+    Config {
+        role: ROLE.into(),
+        executor_cpus: Scalar::from_millis(100),
+        executor_mem_mb: units(32),
+        executor_disk_mb: units(256),
+        executor_uri: "http://scheduler:8080/v1/artifacts/executor".into(),
+        api_hostname: "scheduler".into(),
+        api_port: 8080,
+        service_tld: "autoip.dcos.thisdcos.directory".into(),
+        vip_tld: "l4lb.thisdcos.directory".into(),
+        dcos_space: "/".into(),
+        backoff: None,
+        replacement: None,
+        implicit_reconciliation: Millis::from_secs(3600),
+        is_suppress_disabled: false,
+    }
+}
+
+pub(crate) fn root_volume(path: &str, size: u64) -> VolumeSpec {
+    VolumeSpec { path: path.into(), kind: VolumeKind::Root, size_mb: units(size) }
+}
+
+pub(crate) fn mount_volume(path: &str, size: u64) -> VolumeSpec {
+    VolumeSpec { path: path.into(), kind: VolumeKind::Mount { profiles: Vec::new() }, size_mb: units(size) }
+}
+
+pub(crate) fn port(name: &str, number: Option<u16>) -> PortSpec {
+    PortSpec { name: name.into(), port: number, env_key: None, advertise: false, vip: None }
+}
+
+pub(crate) fn task(name: &str, set: &str) -> TaskSpec {
+    TaskSpec {
+        name: name.into(),
+        goal: Goal::Running,
+        essential: true,
+        cmd: format!("./{name}"),
+        env: BTreeMap::new(),
+        configs: Vec::new(),
+        resource_set: set.into(),
+        health_check: None,
+        readiness_check: None,
+        discovery: None,
+        labels: Vec::new(),
+        kill_grace_period_secs: 0,
+    }
+}
+
+pub(crate) fn set(id: &str) -> ResourceSet {
+    ResourceSet {
+        id: id.into(),
+        cpus: Some(Scalar::from_millis(500)),
+        memory_mb: Some(units(128)),
+        ports: Vec::new(),
+        volumes: Vec::new(),
+    }
+}
+
+/// Two tasks with a set each; the server with everything a task can have.
+pub(crate) fn pod() -> PodSpec {
+    let server = TaskSpec {
+        env: BTreeMap::from([("NAME".into(), "world".into()), ("FRAMEWORK_NAME".into(), "overridden".into())]),
+        configs: vec![ConfigSpec {
+            name: "site.xml".into(),
+            template_path: "site.mustache".into(),
+            dest: "conf/site.xml".into(),
+            content: "x".into(),
+        }],
+        health_check: Some(HealthCheckSpec {
+            cmd: "./healthy".into(),
+            interval_secs: 5,
+            grace_period_secs: 30,
+            max_consecutive_failures: 3,
+            delay_secs: 0,
+            timeout_secs: 10,
+        }),
+        readiness_check: Some(ReadinessCheckSpec {
+            cmd: "./ready".into(),
+            interval_secs: 5,
+            delay_secs: 0,
+            timeout_secs: 10,
+        }),
+        labels: vec![("team".into(), "blue".into())],
+        kill_grace_period_secs: 30,
+        ..task("server", "server-set")
+    };
+    let vip = VipSpec { prefix: "web".into(), port: 80 };
+    let server_set = ResourceSet {
+        ports: vec![
+            PortSpec { env_key: Some("ADMIN_PORT".into()), ..port("admin", None) },
+            PortSpec { advertise: true, vip: Some(vip), ..port("http-api", Some(8080)) },
+        ],
+        volumes: vec![root_volume("data", 1000)],
+        ..set("server-set")
+    };
+    PodSpec {
+        pod_type: "hello".into(),
+        count: 2,
+        allow_decommission: false,
+        placement: None,
+        uris: vec!["http://files/server.tgz".into()],
+        volumes: vec![root_volume("shared", 50)],
+        resource_sets: vec![server_set, set("agent-set")],
+        tasks: vec![server, task("agent", "agent-set")],
+    }
+}
+
+pub(crate) fn service(pod: PodSpec) -> ServiceSpec {
+    ServiceSpec {
+        name: "/team/hello".into(),
+        web_url: None,
+        principal: "hello-principal".into(),
+        user: "nobody".into(),
+        zookeeper: "master.mesos:2181".into(),
+        declared_role: None,
+        pods: vec![pod],
+        plans: Vec::new(),
+    }
+}
+
+pub(crate) fn resource(name: &str, value: Value) -> Resource {
+    Resource {
+        name: name.into(),
+        value,
+        allocation_role: Some(ROLE.into()),
+        reservations: Vec::new(),
+        disk: None,
+        provider_id: None,
+        shared: false,
+        revocable: false,
+    }
+}
+
+pub(crate) fn scalar(name: &str, amount: Scalar) -> Resource {
+    resource(name, Value::Scalar(amount))
+}
+
+pub(crate) fn mount(size: u64, root: &str) -> Resource {
+    let source = DiskSource { kind: 2, root: Some(root.into()), ..DiskSource::default() };
+    Resource { disk: Some(Disk { source: Some(source), ..Disk::default() }), ..scalar("disk", units(size)) }
+}
+
+/// An agent with plenty of everything.
+pub(crate) fn roomy() -> Vec<Resource> {
+    vec![
+        scalar("cpus", units(4)),
+        scalar("mem", units(4096)),
+        scalar("disk", units(10_000)),
+        resource("ports", Value::Ranges(Ranges::new([(8080, 8090), (31_000, 32_000)]))),
+    ]
+}
+
+pub(crate) fn offer(resources: Vec<Resource>) -> Offer {
+    Offer {
+        id: OfferId::parse("offer-1").unwrap(),
+        agent_id: AgentId::parse("agent-1").unwrap(),
+        hostname: "host1".into(),
+        region: Some("west".into()),
+        zone: None,
+        attributes: vec![("rack".into(), "r1".into())],
+        resources,
+        executor_ids: Vec::new(),
+        allocation_role: Some(ROLE.into()),
+    }
+}
+
+/// A service, what is stored of its one pod instance, and the master's view of one agent.
+pub(crate) struct World {
+    pub(crate) config: Config,
+    pub(crate) spec: ServiceSpec,
+    pub(crate) stored: Vec<Task>,
+    pub(crate) others: Vec<Task>,
+    pub(crate) master: Master,
+    pub(crate) ids: Generator,
+    pub(crate) parameters: BTreeMap<String, String>,
+}
+
+impl World {
+    pub(crate) fn new(pod: PodSpec) -> Self {
+        Self {
+            config: config(),
+            spec: service(pod),
+            stored: Vec::new(),
+            others: Vec::new(),
+            master: Master { free: roomy(), executor: None, used: Vec::new() },
+            ids: Generator::seeded(1),
+            parameters: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn pod_mut(&mut self) -> &mut PodSpec {
+        self.spec.pods.first_mut().unwrap()
+    }
+
+    /// The offer that the master would make now.
+    pub(crate) fn offer(&self) -> Offer {
+        let executor_ids =
+            self.master.executor.iter().map(|wire| ExecutorId::parse(wire.executor_id.value.clone()).unwrap());
+        Offer { executor_ids: executor_ids.collect(), ..offer(self.master.free.clone()) }
+    }
+
+    /// Evaluates the master's offer.
+    pub(crate) fn evaluate(&mut self, launch: &[&str], recovery: Recovery) -> Evaluation {
+        let offer = self.offer();
+        self.evaluate_offer(&offer, launch, recovery)
+    }
+
+    pub(crate) fn evaluate_offer(&mut self, offer: &Offer, launch: &[&str], recovery: Recovery) -> Evaluation {
+        let spec = &self.spec;
+        let pod_spec = spec.pods.first().unwrap();
+        let rule = pod_spec.placement.as_deref().and_then(|text| Rule::parse(text, &pod_spec.pod_type).unwrap());
+        let launch: Vec<String> = launch.iter().map(|name| (*name).to_owned()).collect();
+        let stored: Vec<&Task> = self.stored.iter().collect();
+        let all_tasks: Vec<&Task> = self.stored.iter().chain(&self.others).collect();
+        let requirement = Requirement {
+            config: &self.config,
+            framework_id: &FrameworkId::parse("framework-1").unwrap(),
+            spec,
+            config_id: &ConfigId::parse("config-1").unwrap(),
+            pod_spec,
+            pod: &PodInstance { pod_type: pod_spec.pod_type.clone(), index: 0 },
+            launch: &launch,
+            recovery,
+            parameters: &self.parameters,
+            stored: &stored,
+            placement: rule.as_ref(),
+            all_tasks: &all_tasks,
+        };
+        let evaluation = evaluate(&requirement, offer, &mut self.ids);
+        assert_eq!(evaluation.report.passed(), evaluation.accepted.is_some());
+        evaluation
+    }
+
+    /// Stores what was accepted and lets the master apply it; the launched tasks run.
+    #[track_caller]
+    pub(crate) fn accept(&mut self, accepted: &Accepted) {
+        self.master.apply(&accepted.operations).unwrap();
+        for record in &accepted.records {
+            let status = record.task_id.as_ref().map(|id| status_bytes(id.as_str(), State::Running));
+            let task = Task::from_record(record, status).unwrap();
+            self.stored.retain(|known| known.name != task.name);
+            self.stored.push(task);
+        }
+        self.stored.sort_by(|left, right| left.name.cmp(&right.name));
+    }
+
+    /// Evaluates, expects a full pass, applies it.
+    #[track_caller]
+    pub(crate) fn launch(&mut self, launch: &[&str], recovery: Recovery) -> Evaluation {
+        let evaluation = self.evaluate(launch, recovery);
+        let text = evaluation.report.render(1, "step", &self.offer());
+        let accepted = evaluation.accepted.as_ref().unwrap_or_else(|| panic!("{text}"));
+        self.accept(accepted);
+        evaluation
+    }
+
+    /// The pod ends: its tasks fail, everything they used is offered again.
+    pub(crate) fn end(&mut self) {
+        for task in &mut self.stored {
+            if let Some(id) = &task.task_id {
+                task.status =
+                    Some(crate::task::status::Status::parse(status_bytes(id.as_str(), State::Failed)).unwrap());
+            }
+        }
+        self.master.executor = None;
+        for resource in std::mem::take(&mut self.master.used) {
+            add(&mut self.master.free, resource);
+        }
+    }
+
+    pub(crate) fn report(&self, evaluation: &Evaluation) -> String {
+        redact(&evaluation.report.render(1, "hello-0:[server]", &self.offer()))
+    }
+}
+
+fn status_bytes(task_id: &str, state: State) -> bytes::Bytes {
+    use prost::Message as _;
+    let task_id = v1::TaskId { value: task_id.into() };
+    v1::TaskStatus { task_id, state: state.to_wire(), ..Default::default() }.encode_to_vec().into()
+}
+
+/// Replaces every UUID by `id<n>`, numbered in the order of appearance.
+pub(crate) fn redact(text: &str) -> String {
+    let pattern = regex::Regex::new("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").unwrap();
+    let mut seen: Vec<String> = Vec::new();
+    pattern
+        .replace_all(text, |found: &regex::Captures<'_>| {
+            let at = seen.iter().position(|id| *id == found[0]).unwrap_or_else(|| {
+                seen.push(found[0].to_owned());
+                seen.len() - 1
+            });
+            format!("id{}", at + 1)
+        })
+        .into_owned()
+}
+
+/// What the master knows of one agent.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Master {
+    pub(crate) free: Vec<Resource>,
+    pub(crate) executor: Option<v1::ExecutorInfo>,
+    pub(crate) used: Vec<Resource>,
+}
+
+impl Master {
+    /// Applies operations in order; the first that Mesos would refuse is an error.
+    pub(crate) fn apply(&mut self, operations: &[v1::offer::Operation]) -> Result<(), String> {
+        for one in operations {
+            let kind = operation::Type::try_from(one.r#type.unwrap()).unwrap();
+            let has_id = one.id.as_ref().is_some_and(|id| !id.value.is_empty());
+            match kind {
+                operation::Type::Reserve => {
+                    require(has_id, "RESERVE without id")?;
+                    for resource in read(&one.reserve.as_ref().unwrap().resources)? {
+                        require(
+                            resource.role() == ROLE && resource.is_dynamically_reserved(),
+                            "RESERVE for another role",
+                        )?;
+                        require(resource.persistence_id().is_none(), "RESERVE of a volume")?;
+                        take(&mut self.free, &popped(&resource))?;
+                        add(&mut self.free, resource);
+                    }
+                }
+                operation::Type::Unreserve => {
+                    for resource in read(&one.unreserve.as_ref().unwrap().resources)? {
+                        require(resource.persistence_id().is_none(), "UNRESERVE of a volume")?;
+                        require(resource.is_dynamically_reserved(), "UNRESERVE of what is not reserved")?;
+                        take(&mut self.free, &resource)?;
+                        add(&mut self.free, popped(&resource));
+                    }
+                }
+                operation::Type::Create => {
+                    require(has_id, "CREATE without id")?;
+                    for volume in read(&one.create.as_ref().unwrap().volumes)? {
+                        let disk = volume.disk.as_ref().unwrap();
+                        require(disk.persistence.as_ref().unwrap().principal.is_some(), "CREATE without principal")?;
+                        require(disk.container_path.is_some(), "CREATE without path")?;
+                        take(&mut self.free, &plain(&volume))?;
+                        add(&mut self.free, volume);
+                    }
+                }
+                operation::Type::Destroy => {
+                    for volume in read(&one.destroy.as_ref().unwrap().volumes)? {
+                        require(volume.persistence_id().is_some(), "DESTROY of what is no volume")?;
+                        take(&mut self.free, &volume)?;
+                        add(&mut self.free, plain(&volume));
+                    }
+                }
+                operation::Type::LaunchGroup => {
+                    let group = one.launch_group.as_ref().unwrap();
+                    require(self.executor.is_none(), "a second executor of the pod")?;
+                    require(group.executor.framework_id.is_some(), "executor without framework id")?;
+                    require(group.executor.r#type == Some(2), "executor is not CUSTOM")?;
+                    self.use_all(&group.executor.resources)?;
+                    self.executor = Some(group.executor.clone());
+                    require(!group.task_group.tasks.is_empty(), "empty group")?;
+                    for task in &group.task_group.tasks {
+                        require(task.executor.is_none(), "executor inside a group")?;
+                        self.task(task)?;
+                    }
+                    self.check_paths(&group.task_group.tasks)?;
+                }
+                operation::Type::Launch => {
+                    let tasks = &one.launch.as_ref().unwrap().task_infos;
+                    require(!tasks.is_empty(), "empty launch")?;
+                    for task in tasks {
+                        require(
+                            task.executor.as_deref() == self.executor.as_ref(),
+                            "another executor than the running one",
+                        )?;
+                        self.task(task)?;
+                    }
+                    self.check_paths(tasks)?;
+                }
+                other => return Err(format!("unexpected {other:?}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn task(&mut self, task: &v1::TaskInfo) -> Result<(), String> {
+        require(!task.task_id.value.is_empty(), "task without id")?;
+        require(task.command.is_none() && task.data.is_some(), "task with a command of its own")?;
+        require(!task.resources.is_empty(), "task without resources")?;
+        self.use_all(&task.resources)
+    }
+
+    fn use_all(&mut self, resources: &[v1::Resource]) -> Result<(), String> {
+        for resource in read(resources)? {
+            take(&mut self.free, &resource)?;
+            self.used.push(resource);
+        }
+        Ok(())
+    }
+
+    /// Each volume has its own name of one component, and a label that says where it belongs.
+    fn check_paths(&self, tasks: &[v1::TaskInfo]) -> Result<(), String> {
+        let mut seen = BTreeSet::new();
+        for disk in self.used.iter().filter_map(|resource| resource.disk.as_ref()) {
+            let Some(persistence) = &disk.persistence else { continue };
+            let path = disk.container_path.clone().unwrap_or_default();
+            require(path == format!("mainstay-volume-{}", persistence.id), "a volume under another name")?;
+            require(seen.insert(path), "two volumes under one name")?;
+        }
+        for task in tasks {
+            let has = |key: &str| task.labels.iter().flat_map(|labels| &labels.labels).any(|label| label.key == key);
+            let executor = self.executor.iter().flat_map(|executor| &executor.resources);
+            for resource in read(&task.resources)?.into_iter().chain(read(&executor.cloned().collect::<Vec<_>>())?) {
+                if let Some(id) = resource.persistence_id() {
+                    require(has(&format!("volume:{id}")), "a volume without its label")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn require(holds: bool, otherwise: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise.to_owned()) }
+}
+
+fn read(wire: &[v1::Resource]) -> Result<Vec<Resource>, String> {
+    wire.iter().map(|resource| Resource::from_wire(resource).map_err(|error| error.to_string())).collect()
+}
+
+fn popped(resource: &Resource) -> Resource {
+    let mut popped = resource.clone();
+    popped.reservations.pop();
+    popped
+}
+
+fn plain(volume: &Resource) -> Resource {
+    let source = volume.disk.as_ref().and_then(|disk| disk.source.clone());
+    Resource { disk: source.map(|source| Disk { source: Some(source), ..Disk::default() }), ..volume.clone() }
+}
+
+/// What must be equal for two resources to add up.
+fn key(resource: &Resource) -> Resource {
+    let mut key = Resource { value: Value::Scalar(Scalar::ZERO), ..resource.clone() };
+    if let Some(disk) = &mut key.disk {
+        disk.container_path = None;
+        if let Some(persistence) = &mut disk.persistence {
+            persistence.principal = None;
+        }
+    }
+    for layer in &mut key.reservations {
+        layer.labels.sort();
+        assert!(layer.kind == ReservationKind::Static || layer.principal.is_some());
+    }
+    key
+}
+
+fn is_whole(resource: &Resource) -> bool {
+    resource.disk.as_ref().is_some_and(|disk| disk.persistence.is_some() || disk.source.is_some())
+}
+
+fn take(pool: &mut Vec<Resource>, wanted: &Resource) -> Result<(), String> {
+    let missing = || format!("not in the pool: {wanted:?}\npool: {pool:#?}");
+    let found = pool.iter().position(|have| {
+        key(have) == key(wanted)
+            && match (&have.value, &wanted.value) {
+                (Value::Scalar(have), Value::Scalar(want)) if is_whole(wanted) => have == want,
+                (Value::Scalar(have), Value::Scalar(want)) => have >= want,
+                (Value::Ranges(have), Value::Ranges(want)) => have.contains_all(want),
+                _ => false,
+            }
+    });
+    let at = found.ok_or_else(missing)?;
+    let have = &mut pool[at];
+    let is_empty = match (&mut have.value, &wanted.value) {
+        (Value::Scalar(have), Value::Scalar(want)) => {
+            *have = have.minus(*want).unwrap();
+            have.is_zero()
+        }
+        (Value::Ranges(have), Value::Ranges(want)) => have.take_all(want) && have.is_empty(),
+        _ => unreachable!("found by the same kinds"),
+    };
+    if is_empty {
+        pool.remove(at);
+    }
+    Ok(())
+}
+
+fn add(pool: &mut Vec<Resource>, resource: Resource) {
+    let known = pool.iter_mut().find(|have| key(have) == key(&resource) && !is_whole(&resource));
+    match (known.map(|known| &mut known.value), &resource.value) {
+        (Some(Value::Scalar(have)), Value::Scalar(more)) => *have = have.plus(*more),
+        (Some(Value::Ranges(have)), Value::Ranges(more)) => have.insert_all(more),
+        _ => pool.push(resource),
+    }
+}
+
+/// A TaskInfo as text: its resources one a line, then everything else that is there.
+pub(crate) fn task_text(info: &v1::TaskInfo) -> String {
+    let mut info = info.clone();
+    // Shown on its own: as bytes nobody can read it.
+    info.data = info.data.map(|_| bytes::Bytes::from_static(b"command"));
+    let mut text = String::new();
+    let mut list = |owner: &str, resources: &mut Vec<v1::Resource>| {
+        for resource in read(&std::mem::take(resources)).unwrap() {
+            let allocation = resource.allocation_role.as_deref().unwrap();
+            let reserved = &resource.reservations;
+            writeln!(text, "{owner} {resource} allocated to {allocation}, reserved {reserved:?}").unwrap();
+        }
+    };
+    list("task", &mut info.resources);
+    if let Some(executor) = &mut info.executor {
+        list("executor", &mut executor.resources);
+    }
+    text + &compact(&info)
+}
+
+/// Debug text without what is absent and without the wrappings of what is there.
+pub(crate) fn compact(message: &impl std::fmt::Debug) -> String {
+    let text = format!("{message:#?}").replace("    ", " ");
+    let kept: Vec<_> = text.lines().filter(|line| !line.ends_with(": None,") && !line.ends_with(": [],")).collect();
+    let mut text = kept.join("\n");
+    for (pattern, replacement) in [
+        (r"Some\(\s*([^(){}\[\]]*?),\s*\)", "$1"),
+        (r"(?:Label|Variable) \{\s*(?:key|name): ([^\n]*),\s*value: ([^\n]*),\s*\}", "$1 = $2"),
+        (r"\w+ \{\s*(?:value|nanoseconds): ([^\n]*),\s*\}", "$1"),
+    ] {
+        text = regex::Regex::new(pattern).unwrap().replace_all(&text, replacement).into_owned();
+    }
+    text
+}
