@@ -1,5 +1,7 @@
 //! What the shell hands to the engine at start; it never changes while the process lives.
 
+pub mod update;
+
 use crate::units::{Millis, Scalar};
 
 /// Settings of the engine, all from the environment.

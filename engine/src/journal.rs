@@ -1,6 +1,6 @@
 //! What happened and why, as data: the shell turns each entry into one log event and its counters.
 
-use crate::ids::{AgentId, OfferId, PodInstance, ResourceId, TaskId, TaskName};
+use crate::ids::{AgentId, ExecutorId, OfferId, PodInstance, ResourceId, TaskId, TaskName};
 use crate::task::status::State;
 use crate::units::Millis;
 
@@ -13,8 +13,14 @@ pub enum Entry {
         master: String,
         is_new: bool,
     },
-    Disconnected {
-        offers_dropped: usize,
+    Disconnected,
+    AgentLost {
+        agent_id: AgentId,
+    },
+    ExecutorLost {
+        agent_id: AgentId,
+        executor_id: ExecutorId,
+        status: Option<i32>,
     },
     OffersReceived {
         count: usize,
@@ -93,7 +99,13 @@ pub enum Entry {
     ReconciliationStarted {
         tasks: usize,
     },
-    ReconciliationFinished,
+    ReconciliationFinished {
+        unanswered: usize,
+    },
+    WaitingForOffers {
+        step: String,
+        why: String,
+    },
     ConfigurationStored {
         config_id: String,
         is_first: bool,

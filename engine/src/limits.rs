@@ -1,5 +1,6 @@
 //! Every bound and every waiting time of the engine, with its unit and reason.
 
+use crate::config::Backoff;
 use crate::units::Millis;
 
 /// How long an offer that no pending step could use is refused: it is looked at again soon, since siblings end and disks are freed.
@@ -26,3 +27,14 @@ pub const OUTCOMES_KEPT: usize = 100;
 pub const LAUNCH_UNANSWERED: Millis = Millis::from_secs(60);
 /// Bytes of values in one transaction of the store; more is split by pod.
 pub const TRANSACTION_BYTES: usize = 1_000_000;
+/// How long offers are looked at for reservations to release after one was given up.
+pub const RELEASE_SWEEP: Millis = Millis::from_secs(20);
+/// The same at start, when some are known from before.
+pub const FIRST_SWEEP: Millis = Millis::from_secs(30);
+/// Offers of an agent that no longer show a reservation after which it counts as released.
+pub const RELEASED_AFTER_OFFERS: u32 = 3;
+/// Evaluation reports told in full per offer cycle; the rest is counted.
+pub const REPORTS_PER_CYCLE: usize = 100;
+/// How a pod whose launch Mesos calls invalid is held back: without this it would be launched again with every offer.
+pub const INVALID_LAUNCH_BACKOFF: Backoff =
+    Backoff { initial: Millis::from_secs(1), factor_millis: 2000, max: Millis::from_secs(60) };

@@ -1,6 +1,7 @@
 //! Offers, and what the engine makes of them.
 
 mod claim;
+pub mod demand;
 pub mod evaluate;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests only")]

@@ -1,6 +1,341 @@
 //! In-memory truth, mirrored by the store.
+//!
+//! Every change of what is stored goes through [`State`], which changes the memory and plans the write in one call, so that the two cannot
+//! drift. Not here: plans and their steps (they are the difference between this and the specification).
+//! Invariant: after the transaction is committed the store holds exactly what a fresh [`State::load`] would read into the same value.
 
 pub mod parse;
+pub mod paths;
+pub mod rewrite;
 pub mod tasks;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mainstay_proto::v1 as wire;
+use mainstay_spec::ServiceSpec;
+use prost::Message;
+
+use crate::effect::Transaction;
+use crate::ids::{AgentId, ConfigId, FrameworkId, PodInstance, ResourceId, TaskId, TaskName};
+use crate::journal::Entry;
+use crate::task::status::Status;
 pub use tasks::{Executor, Task};
+
+/// The whole stored state of one service.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// Id at the master, once registered.
+    pub framework_id: Option<FrameworkId>,
+    /// Id of the target configuration.
+    pub target: Option<ConfigId>,
+    /// Configurations as stored.
+    pub configurations: Arc<BTreeMap<ConfigId, Bytes>>,
+    /// The same, parsed, where readable.
+    pub parsed_configurations: Arc<BTreeMap<ConfigId, Arc<ServiceSpec>>>,
+    /// Tasks by full name.
+    pub tasks: Arc<BTreeMap<TaskName, Arc<Task>>>,
+    /// Properties.
+    pub properties: Arc<BTreeMap<String, Bytes>>,
+    /// Reservations that our accepts create and Mesos has not confirmed, by pod instance.
+    pub planned: BTreeMap<PodInstance, BTreeSet<ResourceId>>,
+    /// Reservations given up, with the agent that holds them.
+    pub releasing: BTreeMap<ResourceId, AgentId>,
+}
+
+impl State {
+    /// Reads the stored tree. Parts that cannot be read are left alone in the store and told in the journal.
+    pub fn load(stored: &BTreeMap<String, Bytes>, journal: &mut Vec<Entry>) -> Self {
+        let mut state = Self::default();
+        let mut infos: BTreeMap<TaskName, (Option<Bytes>, Option<Bytes>)> = BTreeMap::new();
+        let mut unreadable = |path: &str, problem: String| {
+            journal.push(Entry::StatePartlyUnreadable { path: path.to_owned(), problem });
+        };
+        for (path, data) in stored {
+            let parts: Vec<&str> = path.split('/').collect();
+            match parts.as_slice() {
+                [paths::FRAMEWORK_ID] => {
+                    match wire::FrameworkId::decode(data.as_ref()).map(|id| FrameworkId::parse(id.value)) {
+                        Ok(Ok(id)) => state.framework_id = Some(id),
+                        Ok(Err(problem)) => unreadable(path, problem.to_string()),
+                        Err(problem) => unreadable(path, problem.to_string()),
+                    }
+                }
+                [paths::CONFIG_TARGET] => match ConfigId::parse(String::from_utf8_lossy(data).trim()) {
+                    Ok(id) => state.target = Some(id),
+                    Err(problem) => unreadable(path, problem.to_string()),
+                },
+                [paths::CONFIGURATIONS, id] => match ConfigId::parse(*id) {
+                    Ok(id) => {
+                        match mainstay_spec::persisted::from_json(&String::from_utf8_lossy(data)) {
+                            Ok(parsed) => {
+                                Arc::make_mut(&mut state.parsed_configurations)
+                                    .insert(id.clone(), Arc::new(parsed.spec));
+                            }
+                            Err(problem) => unreadable(path, problem.to_string()),
+                        }
+                        Arc::make_mut(&mut state.configurations).insert(id, data.clone());
+                    }
+                    Err(problem) => unreadable(path, problem.to_string()),
+                },
+                [paths::TASKS, name, "TaskInfo"] => {
+                    if let Ok(name) = TaskName::parse(*name) {
+                        infos.entry(name).or_default().0 = Some(data.clone());
+                    }
+                }
+                [paths::TASKS, name, "TaskStatus"] => {
+                    if let Ok(name) = TaskName::parse(*name) {
+                        infos.entry(name).or_default().1 = Some(data.clone());
+                    }
+                }
+                [paths::PROPERTIES, key] => {
+                    Arc::make_mut(&mut state.properties).insert((*key).to_owned(), data.clone());
+                }
+                _ => {}
+            }
+        }
+        for (name, (info, status)) in infos {
+            let Some(info) = info else {
+                unreadable(&paths::task_info(&name), "a status is stored without a TaskInfo".to_owned());
+                continue;
+            };
+            match Task::parse(name.clone(), info, status) {
+                Ok(task) => {
+                    Arc::make_mut(&mut state.tasks).insert(name, Arc::new(task));
+                }
+                Err(problem) => unreadable(&paths::task_info(&name), problem.to_string()),
+            }
+        }
+        state.read_own_properties();
+        state
+    }
+
+    fn read_own_properties(&mut self) {
+        for task in self.tasks.values() {
+            let key = planned_key(&task.pod);
+            if self.planned.contains_key(&task.pod) {
+                continue;
+            }
+            if let Some(data) = self.properties.get(&key) {
+                let ids =
+                    String::from_utf8_lossy(data).lines().filter_map(|line| ResourceId::parse(line).ok()).collect();
+                self.planned.insert(task.pod.clone(), ids);
+            }
+        }
+        if let Some(data) = self.properties.get(paths::PROPERTY_RELEASING) {
+            self.releasing = String::from_utf8_lossy(data)
+                .lines()
+                .filter_map(|line| {
+                    let (resource, agent) = line.split_once(' ')?;
+                    Some((ResourceId::parse(resource).ok()?, AgentId::parse(agent).ok()?))
+                })
+                .collect();
+        }
+    }
+
+    /// Stored tasks of one pod instance, by name.
+    pub fn pod_tasks(&self, pod: &PodInstance) -> Vec<&Task> {
+        self.tasks.values().map(Arc::as_ref).filter(|task| task.pod == *pod).collect()
+    }
+
+    /// The task whose current launch has this id.
+    pub fn task_by_id(&self, id: &TaskId) -> Option<&Task> {
+        // The name is in the id; labels decide, so ids of unknown form fall back to a scan.
+        if let Some(task) = id.task_name().and_then(|name| self.tasks.get(&name))
+            && task.task_id.as_ref() == Some(id)
+        {
+            return Some(task);
+        }
+        self.tasks.values().map(Arc::as_ref).find(|task| task.task_id.as_ref() == Some(id))
+    }
+
+    /// The specification stored under this id.
+    pub fn configuration(&self, id: &ConfigId) -> Option<&Arc<ServiceSpec>> {
+        self.parsed_configurations.get(id)
+    }
+
+    /// Records the id the master gave us.
+    pub fn set_framework_id(&mut self, id: FrameworkId, commit: &mut Transaction) {
+        commit.put(paths::FRAMEWORK_ID, wire::FrameworkId { value: id.as_str().to_owned() }.encode_to_vec());
+        self.framework_id = Some(id);
+    }
+
+    /// Stores a configuration.
+    pub fn put_configuration(
+        &mut self,
+        id: &ConfigId,
+        json: String,
+        parsed: Arc<ServiceSpec>,
+        commit: &mut Transaction,
+    ) {
+        let data = Bytes::from(json);
+        commit.put(paths::configuration(id), data.clone());
+        Arc::make_mut(&mut self.configurations).insert(id.clone(), data);
+        Arc::make_mut(&mut self.parsed_configurations).insert(id.clone(), parsed);
+    }
+
+    /// Forgets a configuration that nothing uses.
+    pub fn delete_configuration(&mut self, id: &ConfigId, commit: &mut Transaction) {
+        commit.delete(paths::configuration(id));
+        Arc::make_mut(&mut self.configurations).remove(id);
+        Arc::make_mut(&mut self.parsed_configurations).remove(id);
+    }
+
+    /// Points the service at a stored configuration.
+    pub fn set_target(&mut self, id: ConfigId, commit: &mut Transaction) {
+        commit.put(paths::CONFIG_TARGET, id.as_str().to_owned());
+        self.target = Some(id);
+    }
+
+    /// Stores a task's description and, with it, the status it has from now on.
+    pub fn put_task(&mut self, task: Task, commit: &mut Transaction) {
+        commit.put(paths::task_info(&task.name), task.info.clone());
+        match &task.status {
+            Some(status) => commit.put(paths::task_status(&task.name), status.bytes.clone()),
+            None if self.tasks.get(&task.name).is_some_and(|old| old.status.is_some()) => {
+                commit.delete(paths::task_status(&task.name));
+            }
+            None => {}
+        }
+        Arc::make_mut(&mut self.tasks).insert(task.name.clone(), Arc::new(task));
+    }
+
+    /// Stores the last status of a task; identical bytes are not written again.
+    pub fn put_status(&mut self, name: &TaskName, status: Status, commit: &mut Transaction) {
+        let Some(task) = Arc::make_mut(&mut self.tasks).get_mut(name) else { return };
+        if task.status.as_ref().is_some_and(|old| old.bytes == status.bytes) {
+            return;
+        }
+        commit.put(paths::task_status(name), status.bytes.clone());
+        if !status.addresses.is_empty() {
+            let key = paths::last_address_key(name);
+            commit.put(paths::property(&key), status.bytes.clone());
+            Arc::make_mut(&mut self.properties).insert(key, status.bytes.clone());
+        }
+        Arc::make_mut(task).status = Some(status);
+    }
+
+    /// Removes everything stored of a task.
+    pub fn delete_task(&mut self, name: &TaskName, commit: &mut Transaction) {
+        commit.delete(paths::task(name));
+        Arc::make_mut(&mut self.tasks).remove(name);
+        let key = paths::last_address_key(name);
+        if self.properties.contains_key(&key) {
+            self.delete_property(&key, commit);
+        }
+    }
+
+    /// Stores a property.
+    pub fn put_property(&mut self, key: &str, value: impl Into<Bytes>, commit: &mut Transaction) {
+        let value = value.into();
+        if self.properties.get(key) == Some(&value) {
+            return;
+        }
+        commit.put(paths::property(key), value.clone());
+        Arc::make_mut(&mut self.properties).insert(key.to_owned(), value);
+    }
+
+    /// Removes a property.
+    pub fn delete_property(&mut self, key: &str, commit: &mut Transaction) {
+        if self.properties.contains_key(key) {
+            commit.delete(paths::property(key));
+            Arc::make_mut(&mut self.properties).remove(key);
+        }
+    }
+
+    /// Records reservations that an accept is about to create.
+    pub fn plan_reservations(
+        &mut self,
+        pod: &PodInstance,
+        ids: impl IntoIterator<Item = ResourceId>,
+        commit: &mut Transaction,
+    ) {
+        let planned = self.planned.entry(pod.clone()).or_default();
+        planned.extend(ids);
+        if planned.is_empty() {
+            self.planned.remove(pod);
+            return;
+        }
+        let text = lines(planned.iter().map(ToString::to_string));
+        self.put_property(&planned_key(pod), text, commit);
+    }
+
+    /// Takes note that some planned reservations of a pod exist, or that all do.
+    pub fn confirm_reservations(
+        &mut self,
+        pod: &PodInstance,
+        which: Option<&BTreeSet<ResourceId>>,
+        commit: &mut Transaction,
+    ) {
+        let Some(planned) = self.planned.get_mut(pod) else { return };
+        match which {
+            Some(ids) => planned.retain(|id| !ids.contains(id)),
+            None => planned.clear(),
+        }
+        self.write_planned(pod, commit);
+    }
+
+    fn write_planned(&mut self, pod: &PodInstance, commit: &mut Transaction) {
+        match self.planned.get(pod) {
+            Some(left) if !left.is_empty() => {
+                let text = lines(left.iter().map(ToString::to_string));
+                self.put_property(&planned_key(pod), text, commit);
+            }
+            _ => {
+                self.planned.remove(pod);
+                self.delete_property(&planned_key(pod), commit);
+            }
+        }
+    }
+
+    /// Records reservations as given up: they are released when an offer shows them.
+    pub fn give_up(&mut self, resources: impl IntoIterator<Item = (ResourceId, AgentId)>, commit: &mut Transaction) {
+        let before = self.releasing.len();
+        self.releasing.extend(resources);
+        if self.releasing.len() != before {
+            self.write_releasing(commit);
+        }
+    }
+
+    /// Takes note that a reservation is gone.
+    pub fn released(&mut self, id: &ResourceId, commit: &mut Transaction) {
+        if self.releasing.remove(id).is_some() {
+            self.write_releasing(commit);
+        }
+    }
+
+    fn write_releasing(&mut self, commit: &mut Transaction) {
+        if self.releasing.is_empty() {
+            self.delete_property(paths::PROPERTY_RELEASING, commit);
+        } else {
+            let text = lines(self.releasing.iter().map(|(resource, agent)| format!("{resource} {agent}")));
+            self.put_property(paths::PROPERTY_RELEASING, text, commit);
+        }
+    }
+
+    /// Ids of every reservation that stored tasks stand on; permanently failed ones have given theirs up.
+    pub fn kept_resource_ids(&self) -> BTreeSet<ResourceId> {
+        let mut kept = BTreeSet::new();
+        for task in self.tasks.values().filter(|task| !task.is_permanently_failed) {
+            kept.extend(task.resource_ids());
+        }
+        for ids in self.planned.values() {
+            kept.extend(ids.iter().cloned());
+        }
+        kept
+    }
+}
+
+fn planned_key(pod: &PodInstance) -> String {
+    format!("{}{}", paths::PROPERTY_PLANNED_PREFIX, paths::key_safe(&pod.to_string()))
+}
+
+fn lines(items: impl Iterator<Item = String>) -> String {
+    let mut text = String::new();
+    for item in items {
+        text.push_str(&item);
+        text.push('\n');
+    }
+    text
+}

@@ -1,6 +1,9 @@
-//! Tasks: their descriptions, statuses, failures and kills.
+//! Tasks: their descriptions, statuses, kills and reconciliation.
 
 pub mod env;
+pub mod failure;
 pub mod info;
+pub mod kill;
 pub mod labels;
+pub mod reconcile;
 pub mod status;

@@ -78,7 +78,12 @@ pub fn log(entry: &Entry) {
         Entry::Subscribed { framework_id, master, is_new: false } => {
             info!(framework_id, master, "registered again");
         }
-        Entry::Disconnected { offers_dropped } => warn!(offers_dropped, "disconnected from the master"),
+        Entry::Disconnected => warn!("disconnected from the master"),
+        Entry::AgentLost { agent_id } => warn!(%agent_id, "agent lost"),
+        Entry::ExecutorLost { agent_id, executor_id, status } => {
+            info!(%agent_id, %executor_id, wait_status = status, "executor ended");
+        }
+        Entry::WaitingForOffers { step, why } => info!(step, why, "step waits"),
         Entry::OffersReceived { count } => debug!(count, "offers received"),
         Entry::Evaluated { report, .. } => info!("{}", report.trim_end()),
         Entry::Launched { task, task_id, agent_id, hostname } => {
@@ -116,7 +121,10 @@ pub fn log(entry: &Entry) {
             warn!(operation_id, state, detail = message.as_deref(), "operation failed");
         }
         Entry::ReconciliationStarted { tasks } => info!(tasks, "reconciliation started"),
-        Entry::ReconciliationFinished => info!("reconciliation finished"),
+        Entry::ReconciliationFinished { unanswered: 0 } => info!("reconciliation finished"),
+        Entry::ReconciliationFinished { unanswered } => {
+            warn!(unanswered, "reconciliation goes on for some tasks, whose agents have not come back");
+        }
         Entry::ConfigurationStored { config_id, is_first } => info!(config_id, is_first, "target configuration stored"),
         Entry::ConfigurationRefused { problems } => {
             error!("target configuration refused, the previous one stays:\n  {}", problems.join("\n  "));

@@ -4,9 +4,9 @@
 
 use bytes::Bytes;
 
-use crate::ids::{AgentId, ConfigId, ExecutorId, PodInstance, TaskId, TaskName};
+use crate::ids::{AgentId, ConfigId, ExecutorId, PodInstance, ResourceId, TaskId, TaskName};
 use crate::resource::Resource;
-use crate::task::status::Status;
+use crate::task::status::{State, Status};
 
 /// One node below `Tasks`: a task of a pod instance, launched or only reserved for.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,4 +54,47 @@ pub struct Executor {
     pub info: Bytes,
     /// Overhead and pod volumes.
     pub resources: Vec<Resource>,
+}
+
+impl Task {
+    /// Short name of the task within its pod.
+    pub fn short_name(&self) -> &str {
+        let prefix = self.pod.pod_type.len() + 1 + decimal_digits(self.pod.index) + 1;
+        self.name.as_str().get(prefix..).unwrap_or(self.name.as_str())
+    }
+
+    /// The state of its current launch; `None` when it was never launched or the status is of an older launch.
+    pub fn state(&self) -> Option<State> {
+        let id = self.task_id.as_ref()?;
+        self.status.as_ref().filter(|status| status.task_id == *id).map(|status| status.state)
+    }
+
+    /// Whether a process of its current launch may be alive. A launch that nothing was heard of counts.
+    pub fn is_live(&self) -> bool {
+        self.task_id.is_some() && self.state().is_none_or(State::is_live)
+    }
+
+    /// Whether its readiness check has passed, as far as the last status tells.
+    ///
+    /// Source: SDK: no check status means no check; a G17 executor reports a label instead.
+    pub fn is_ready(&self) -> bool {
+        let Some(status) = &self.status else { return false };
+        if let Some(passed) = status.readiness_label {
+            return passed;
+        }
+        match (self.has_readiness_check, status.check_exit_code) {
+            (false, _) => true,
+            (true, code) => code == Some(0),
+        }
+    }
+
+    /// Ids of all its reservations, the executor's included.
+    pub fn resource_ids(&self) -> impl Iterator<Item = ResourceId> + '_ {
+        let executor = self.executor.iter().flat_map(|executor| executor.resources.iter());
+        self.resources.iter().chain(executor).filter_map(Resource::resource_id)
+    }
+}
+
+fn decimal_digits(number: u32) -> usize {
+    number.checked_ilog10().unwrap_or(0) as usize + 1
 }

@@ -106,3 +106,75 @@ impl State {
         Self::ALL.iter().find(|(state, _, _)| *state == self).map_or("TASK_UNKNOWN", |(_, _, name)| *name)
     }
 }
+
+impl State {
+    /// Whether the launch is over for good.
+    ///
+    /// Source: Mesos; GONE_BY_OPERATOR is terminal here (the SDK forgot it).
+    pub const fn is_terminal(self) -> bool {
+        match self {
+            Self::Finished
+            | Self::Failed
+            | Self::Killed
+            | Self::Error
+            | Self::Dropped
+            | Self::Gone
+            | Self::GoneByOperator => true,
+            Self::Staging
+            | Self::Starting
+            | Self::Running
+            | Self::Killing
+            | Self::Lost
+            | Self::Unreachable
+            | Self::Unknown => false,
+        }
+    }
+
+    /// Whether a process may be alive on an agent that the master can reach.
+    pub const fn is_live(self) -> bool {
+        match self {
+            Self::Staging | Self::Starting | Self::Running | Self::Killing => true,
+            Self::Finished
+            | Self::Failed
+            | Self::Killed
+            | Self::Error
+            | Self::Dropped
+            | Self::Gone
+            | Self::GoneByOperator
+            | Self::Lost
+            | Self::Unreachable
+            | Self::Unknown => false,
+        }
+    }
+
+    /// Whether the master alone ended it: nothing shows that the launch ever reached its agent.
+    pub const fn may_be_unlaunched(self) -> bool {
+        match self {
+            Self::Error | Self::Dropped | Self::Lost | Self::Gone | Self::GoneByOperator | Self::Unknown => true,
+            Self::Finished
+            | Self::Failed
+            | Self::Killed
+            | Self::Staging
+            | Self::Starting
+            | Self::Running
+            | Self::Killing
+            | Self::Unreachable => false,
+        }
+    }
+}
+
+impl Status {
+    /// What is stored with a launch: nothing was heard yet.
+    ///
+    /// Source: the SDK stores task id, STAGING and executor id.
+    pub fn stub(task_id: &TaskId, agent_id: &AgentId, executor_id: Option<String>) -> Option<Self> {
+        let wire = mainstay_proto::v1::TaskStatus {
+            task_id: mainstay_proto::v1::TaskId { value: task_id.as_str().to_owned() },
+            state: State::Staging.to_wire(),
+            agent_id: Some(mainstay_proto::v1::AgentId { value: agent_id.as_str().to_owned() }),
+            executor_id: executor_id.map(|value| mainstay_proto::v1::ExecutorId { value }),
+            ..Default::default()
+        };
+        Self::parse(Bytes::from(prost::Message::encode_to_vec(&wire))).ok()
+    }
+}

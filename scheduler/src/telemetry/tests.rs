@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use mainstay_engine::ids::{AgentId, OfferId, PodInstance, ResourceId, TaskId, TaskName};
+use mainstay_engine::ids::{AgentId, ExecutorId, OfferId, PodInstance, ResourceId, TaskId, TaskName};
 use mainstay_engine::units::Millis;
 
 use super::*;
@@ -46,7 +46,10 @@ fn entries() -> Vec<Entry> {
     vec![
         Entry::Subscribed { framework_id: "a-0000".into(), master: "m1".into(), is_new: true },
         Entry::Subscribed { framework_id: "a-0000".into(), master: "m1".into(), is_new: false },
-        Entry::Disconnected { offers_dropped: 2 },
+        Entry::Disconnected,
+        Entry::AgentLost { agent_id: agent_id() },
+        Entry::ExecutorLost { agent_id: agent_id(), executor_id: ExecutorId::parse("e").unwrap(), status: Some(9) },
+        Entry::WaitingForOffers { step: "hello-0:[server]".into(), why: "waits for an offer".into() },
         Entry::OffersReceived { count: 3 },
         Entry::Evaluated {
             step: "hello-0:[server]".into(),
@@ -84,7 +87,8 @@ fn entries() -> Vec<Entry> {
         Entry::OrphansReleased { agent_id: agent_id(), destroyed: 1, unreserved: vec![resource()] },
         Entry::OperationFailed { operation_id: "o".into(), state: 3, message: Some("no".into()) },
         Entry::ReconciliationStarted { tasks: 4 },
-        Entry::ReconciliationFinished,
+        Entry::ReconciliationFinished { unanswered: 0 },
+        Entry::ReconciliationFinished { unanswered: 2 },
         Entry::ConfigurationStored { config_id: "c".into(), is_first: true },
         Entry::ConfigurationRefused { problems: vec!["pod count shrank".into(), "user changed".into()] },
         Entry::StatePartlyUnreadable { path: "Tasks/x/TaskInfo".into(), problem: "truncated".into() },

@@ -1,0 +1,232 @@
+//! The engine: one state, one way in ([`Engine::step`]), one way out ([`Effects`]).
+//!
+//! What happens where: `engine/start.rs` (stored tree and specification to plans), `engine/statuses.rs` (task and operation statuses),
+//! `engine/offers.rs` (the offer cycle), `engine/commands.rs` (operators), `engine/advance.rs` (what became possible: kills, recovery, revive,
+//! timers), `engine/snapshot.rs` (the published view).
+//!
+//! Invariants, checked by `check.rs` after every step of the simulation:
+//! - Invariant: a task is launched only by an accept whose transaction stores its id, its reservations and its STAGING status.
+//! - Invariant: no task of a pod instance is launched while another launch of the same task may be alive on a reachable agent.
+//! - Invariant: only reservations that no stored task stands on are released, and none while a stored task cannot be read.
+
+mod advance;
+mod commands;
+mod offers;
+mod snapshot;
+mod start;
+mod statuses;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mainstay_spec::{Goal, PodSpec, ServiceSpec};
+
+use crate::config::Config;
+use crate::effect::Effects;
+use crate::event::{Event, Master};
+use crate::ids::{ExecutorId, FrameworkId, Generator, OperationId, PodInstance, ResourceId, TaskName};
+use crate::journal::Entry;
+use crate::limits::FIRST_SWEEP;
+use crate::offer::demand::Demand;
+use crate::offer::placement::Rule;
+use crate::plan::{Plan, Status};
+use crate::state::{State, Task};
+use crate::task::failure::Delays;
+use crate::task::kill::Killer;
+use crate::task::reconcile::Reconciler;
+use crate::units::Timestamp;
+use crate::view::{Outcomes, PlanView, View};
+
+pub use start::StartError;
+
+/// Index of the deploy plan.
+const DEPLOY: usize = 0;
+/// Index of the recovery plan.
+const RECOVERY: usize = 1;
+
+/// Status words that were last put into the journal.
+#[derive(Debug, Default)]
+struct Told {
+    versions: BTreeMap<String, u64>,
+    steps: BTreeMap<uuid::Uuid, Status>,
+    plans: BTreeMap<String, Status>,
+}
+
+/// Decides everything about one service.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    /// The specification in force.
+    spec: Arc<ServiceSpec>,
+    state: State,
+    /// Deploy, recovery, then the author's, in declaration order.
+    plans: Vec<Plan>,
+    /// Placement rules by pod type.
+    placements: BTreeMap<String, Rule>,
+    ids: Generator,
+    is_subscribed: bool,
+    master: Master,
+    reconciler: Reconciler,
+    killer: Killer,
+    demand: Demand,
+    delays: Delays,
+    /// Full names of the tasks that deploy or one of the author's plans launches.
+    planned_tasks: BTreeSet<TaskName>,
+    /// Statuses told so far.
+    told: Told,
+    /// Steps that could launch when last looked at.
+    launchable: BTreeSet<uuid::Uuid>,
+    /// Why each waiting step waits, one line.
+    waits: BTreeMap<uuid::Uuid, String>,
+    /// Executors that were asked to end.
+    shut_down: BTreeSet<ExecutorId>,
+    /// Operations under way that release a reservation.
+    releases: BTreeMap<OperationId, ResourceId>,
+    /// Offers of an agent that did not show a reservation to release any more.
+    unseen: BTreeMap<ResourceId, u32>,
+    /// Whether a stored task cannot be read; then nothing is released.
+    is_partly_unreadable: bool,
+    outcomes: Arc<Outcomes>,
+    /// What was published of each plan, with the version it was made from.
+    published: Vec<(u64, Arc<PlanView>)>,
+    view: Arc<View>,
+}
+
+impl Engine {
+    /// Reads the stored tree, decides about the specification and makes the plans.
+    ///
+    /// Shape: the first transaction is in the returned effects and must be committed before anything else.
+    /// Errors: see [`StartError`]; nothing was decided to be written.
+    pub fn start(
+        config: Config,
+        spec: ServiceSpec,
+        stored: BTreeMap<String, Bytes>,
+        ids: Generator,
+        now: Timestamp,
+    ) -> Result<(Self, Effects), StartError> {
+        start::start(config, spec, &stored, ids, now)
+    }
+
+    /// Looks at one event and says what to do.
+    pub fn step(&mut self, event: Event, now: Timestamp) -> Effects {
+        let mut effects = Effects::default();
+        match event {
+            Event::Subscribed { framework_id, master } => self.subscribed(framework_id, master, now, &mut effects),
+            Event::Disconnected => self.disconnected(&mut effects),
+            Event::Offers(offers) => self.offers(offers, now, &mut effects),
+            // No offer is held from one step to the next, so there is none to forget.
+            Event::Rescinded(_) | Event::Tick => {}
+            Event::Status(status) => self.status(status, now, &mut effects),
+            Event::OperationStatus(status) => self.operation_status(status, now, &mut effects),
+            Event::AgentLost(agent_id) => effects.journal.push(Entry::AgentLost { agent_id }),
+            Event::ExecutorLost { agent_id, executor_id, status } => {
+                self.shut_down.remove(&executor_id);
+                effects.journal.push(Entry::ExecutorLost { agent_id, executor_id, status });
+                // Its resources are free now; a step that waits for them need not wait for the next allocation.
+                self.demand.want_revive();
+            }
+            Event::Command { caller, command } => self.command(caller, command, now, &mut effects),
+        }
+        self.advance(now, &mut effects);
+        effects
+    }
+
+    /// The snapshot readers get. Made anew only where something changed.
+    pub fn view(&mut self) -> Arc<View> {
+        self.publish();
+        Arc::clone(&self.view)
+    }
+
+    /// Our id at the master, once known.
+    pub fn framework_id(&self) -> Option<&FrameworkId> {
+        self.state.framework_id.as_ref()
+    }
+
+    /// The specification in force.
+    pub fn spec(&self) -> &Arc<ServiceSpec> {
+        &self.spec
+    }
+
+    /// The stored state, for invariant checks.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The plans, for invariant checks.
+    pub fn plans(&self) -> &[Plan] {
+        &self.plans
+    }
+
+    fn subscribed(&mut self, framework_id: FrameworkId, master: Master, now: Timestamp, effects: &mut Effects) {
+        let is_new = self.state.framework_id.is_none();
+        match &self.state.framework_id {
+            Some(known) if *known != framework_id => {
+                let reason = format!("the master knows this framework as {framework_id}, the store as {known}");
+                effects.exit = Some((2, reason));
+                return;
+            }
+            Some(_) => {}
+            None => self.state.set_framework_id(framework_id.clone(), &mut effects.commit),
+        }
+        effects.journal.push(Entry::Subscribed {
+            framework_id: framework_id.to_string(),
+            master: master.hostname.clone(),
+            is_new,
+        });
+        self.is_subscribed = true;
+        self.master = master;
+        self.releases.clear();
+        self.demand.subscribed(now);
+        if !self.state.releasing.is_empty() {
+            self.demand.sweep(now, FIRST_SWEEP);
+        }
+        // Filters of an earlier subscription may still hold, so offers are asked for in any case.
+        effects.send.push(crate::effect::Call::Revive);
+        effects.journal.push(Entry::Revived);
+        let unfinished = self
+            .state
+            .tasks
+            .values()
+            .filter(|task| task.task_id.is_some() && task.state().is_none_or(|state| !state.is_terminal()));
+        let asked = unfinished.filter_map(|task| Some((task.task_id.clone()?, Some(task.agent_id.clone()))));
+        let asked: Vec<_> = asked.collect();
+        let count = self.reconciler.begin(asked.into_iter(), now);
+        effects.journal.push(Entry::ReconciliationStarted { tasks: count });
+        self.killer.repeat_all(now);
+    }
+
+    fn disconnected(&mut self, effects: &mut Effects) {
+        if self.is_subscribed {
+            effects.journal.push(Entry::Disconnected);
+        }
+        self.is_subscribed = false;
+        self.reconciler.stop();
+    }
+
+    /// The specification a stored task was made from; the target when that is unreadable or gone.
+    fn spec_of(&self, task: &Task) -> Arc<ServiceSpec> {
+        let own = task.config_id.as_ref().and_then(|id| self.state.configuration(id));
+        Arc::clone(own.unwrap_or(&self.spec))
+    }
+
+    /// Goal of a stored task.
+    fn goal_of(&self, task: &Task) -> Goal {
+        let spec = self.spec_of(task);
+        spec.pod(&task.pod.pod_type).and_then(|pod| pod.task(task.short_name())).map_or(Goal::Running, |task| task.goal)
+    }
+
+    /// Stored tasks that use a resource set together with one of these tasks (these included).
+    fn tasks_sharing(&self, pod: &PodInstance, pod_spec: &PodSpec, tasks: &[String]) -> Vec<&Task> {
+        let set_of = |name: &str| pod_spec.task(name).map(|task| task.resource_set.as_str());
+        let sets: BTreeSet<&str> = tasks.iter().filter_map(|name| set_of(name)).collect();
+        let stored = self.state.pod_tasks(pod);
+        stored
+            .into_iter()
+            .filter(|task| {
+                tasks.iter().any(|name| name == task.short_name())
+                    || set_of(task.short_name()).is_some_and(|set| sets.contains(set))
+            })
+            .collect()
+    }
+}

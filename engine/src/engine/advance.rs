@@ -1,0 +1,251 @@
+//! What became possible since the last look: tasks to end, pods to bring back, offers to ask for, timers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{DEPLOY, Engine, RECOVERY};
+use crate::effect::{Call, Effects};
+use crate::ids::{AgentId, PodInstance, TaskId};
+use crate::journal::Entry;
+use crate::offer::demand::Action;
+use crate::offer::requirement::Recovery;
+use crate::plan::coordinator::{self, Place};
+use crate::plan::{Plan, Status, Step, recovery};
+use crate::state::{Task, paths};
+use crate::units::Timestamp;
+
+impl Engine {
+    pub(super) fn advance(&mut self, now: Timestamp, effects: &mut Effects) {
+        self.end_delays(now);
+        self.refresh_recovery(effects);
+        let launchable = self.prepare_candidates(now, effects);
+        if launchable.iter().any(|id| !self.launchable.contains(id)) {
+            self.demand.want_revive();
+        }
+        self.launchable = launchable;
+        self.waits.retain(|id, _| {
+            self.plans.iter().any(|plan| plan.steps().any(|(_, _, step)| step.id == *id && step.wants_launch()))
+        });
+        if self.is_subscribed {
+            effects.send.extend(self.killer.due(now));
+            let (calls, lost_patience) = self.reconciler.due(self.config.implicit_reconciliation, now);
+            effects.send.extend(calls);
+            if lost_patience {
+                self.reconciled(effects);
+            }
+            self.ask_for_offers(now, effects);
+        }
+        self.note_completion(effects);
+        self.tell_changes(effects);
+        effects.wake_at = self.wake_at(now);
+    }
+
+    /// Wants a task ended.
+    pub(super) fn kill(
+        &mut self,
+        task_id: TaskId,
+        agent_id: Option<AgentId>,
+        why: &'static str,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        if self.killer.kill(task_id.clone(), agent_id, now) {
+            effects.journal.push(Entry::TaskKilled { task_id, why });
+        }
+    }
+
+    fn end_delays(&mut self, now: Timestamp) {
+        for plan in &mut self.plans {
+            let mut changed = false;
+            for step in plan.steps_mut() {
+                if step.delayed_until.is_some_and(|until| now >= until) {
+                    step.delayed_until = None;
+                    changed = true;
+                }
+            }
+            plan.version += u64::from(changed);
+        }
+    }
+
+    /// Source: deploy is asked first; recovery keeps off whatever another plan is about to launch or is launching.
+    fn refresh_recovery(&mut self, effects: &mut Effects) {
+        let mut wanted = recovery::wanted(&self.state, |task| Some(self.spec_of(task)));
+        for one in &mut wanted {
+            // Tasks that no plan could launch are ended and left alone; their reservations stay.
+            one.tasks.retain(|task| self.planned_tasks.contains(&one.pod.task_name(task)));
+        }
+        let candidates = coordinator::candidates(&self.plans);
+        let of_deploy: Vec<_> =
+            candidates.iter().filter(|place| place.plan == DEPLOY).filter_map(|place| self.step_at(*place)).collect();
+        let dirty: Vec<_> = self
+            .plans
+            .iter()
+            .enumerate()
+            .filter(|(at, plan)| *at != RECOVERY && !plan.is_interrupted)
+            .flat_map(|(_, plan)| plan.steps().map(|(_, _, step)| step).filter(|step| step.is_dirty()))
+            .collect();
+        let is_taken = |pod: &PodInstance, tasks: &[String]| {
+            of_deploy.iter().chain(&dirty).any(|step| step.conflicts_with(pod, tasks))
+        };
+        wanted.retain(|one| !one.tasks.is_empty() && !is_taken(&one.pod, &one.tasks));
+        let Some(plan) = self.plans.get_mut(RECOVERY) else { return };
+        for added in recovery::refresh(plan, wanted, &mut self.ids) {
+            let kind = if added.kind == Recovery::Permanent { "PERMANENT" } else { "TRANSIENT" };
+            effects.journal.push(Entry::RecoveryStarted { pod: added.pod, tasks: added.tasks, kind });
+        }
+    }
+}
+
+impl Engine {
+    fn step_at(&self, place: Place) -> Option<&Step> {
+        self.plans.get(place.plan)?.phases.get(place.phase)?.steps.get(place.step)
+    }
+
+    /// Ends what has to end before each candidate step can launch. Returns the steps that could launch now.
+    fn prepare_candidates(&mut self, now: Timestamp, effects: &mut Effects) -> BTreeSet<uuid::Uuid> {
+        let mut launchable = BTreeSet::new();
+        let mut prepared = BTreeMap::new();
+        for place in coordinator::candidates(&self.plans) {
+            let Some(step) = self.step_at(place).filter(|step| step.wants_launch()) else { continue };
+            let (step_id, name, pod) = (step.id, step.name.clone(), step.pod.clone());
+            let is_given_up = self.state.pod_tasks(&pod).iter().any(|task| task.is_permanently_failed);
+            let live = self.live_before(step, is_given_up);
+            if live.is_empty() {
+                self.end_idle_executor(&pod, effects);
+                launchable.insert(step_id);
+                continue;
+            }
+            let names: Vec<String> = live.iter().map(|(task_id, _)| task_id.to_string()).collect();
+            for (task_id, agent_id) in live {
+                self.kill(task_id, Some(agent_id), "its step launches it anew", now, effects);
+            }
+            self.waits(step_id, &name, format!("waits for the end of {}", names.join(", ")), effects);
+            prepared.insert(place, ());
+        }
+        for place in prepared.into_keys() {
+            let Some(plan) = self.plans.get_mut(place.plan) else { continue };
+            if let Some(step) = plan.step_mut(place.phase, place.step).filter(|step| !step.is_prepared) {
+                step.is_prepared = true;
+                plan.version += 1;
+            }
+        }
+        launchable
+    }
+
+    /// Launches that must end before this step may launch.
+    fn live_before(&self, step: &Step, is_given_up: bool) -> Vec<(TaskId, AgentId)> {
+        let concerned: Vec<&Task> = if is_given_up || step.recovery == Recovery::Permanent {
+            self.state.pod_tasks(&step.pod)
+        } else {
+            match self.spec.pod(&step.pod.pod_type) {
+                Some(pod_spec) => self.tasks_sharing(&step.pod, pod_spec, &step.tasks),
+                None => self.state.pod_tasks(&step.pod),
+            }
+        };
+        let live = concerned.into_iter().filter(|task| task.is_live());
+        live.filter_map(|task| Some((task.task_id.clone()?, task.agent_id.clone()))).collect()
+    }
+
+    /// The old executor of a pod without live tasks still holds its share of the reservation until it ends by itself; this ends it now.
+    fn end_idle_executor(&mut self, pod: &PodInstance, effects: &mut Effects) {
+        if !self.is_subscribed {
+            return;
+        }
+        let stored = self.state.pod_tasks(pod);
+        if stored.iter().any(|task| task.is_live()) {
+            return;
+        }
+        let executors: BTreeMap<_, _> = stored
+            .iter()
+            .filter(|task| task.task_id.is_some())
+            .filter_map(|task| Some((task.executor.as_ref()?.id.clone(), task.agent_id.clone())))
+            .collect();
+        for (executor_id, agent_id) in executors {
+            if self.shut_down.insert(executor_id.clone()) {
+                effects.send.push(Call::Shutdown { executor_id, agent_id });
+            }
+        }
+    }
+
+    /// Whether any step waits for an offer, or reservations may show up that are to be released.
+    pub(super) fn wants_offers(&self, now: Timestamp) -> bool {
+        !self.launchable.is_empty() || self.has_waiting_step() || self.demand.is_sweeping(now)
+    }
+
+    fn has_waiting_step(&self) -> bool {
+        coordinator::candidates(&self.plans)
+            .into_iter()
+            .any(|place| self.step_at(place).is_some_and(Step::wants_launch))
+    }
+
+    fn ask_for_offers(&mut self, now: Timestamp, effects: &mut Effects) {
+        if !self.reconciler.is_done() {
+            return;
+        }
+        let has_work = self.has_waiting_step();
+        match self.demand.decide(has_work, !self.config.is_suppress_disabled, now) {
+            Action::Nothing => {}
+            Action::Revive => {
+                effects.send.push(Call::Revive);
+                effects.journal.push(Entry::Revived);
+            }
+            Action::Throttled => effects.journal.push(Entry::ReviveThrottled),
+            Action::Suppress => {
+                effects.send.push(Call::Suppress);
+                effects.journal.push(Entry::Suppressed);
+            }
+        }
+    }
+
+    /// Source: the SDK writes `DEPLOY` when the deploy plan first completes.
+    fn note_completion(&mut self, effects: &mut Effects) {
+        let is_complete = self.plans.get(DEPLOY).is_some_and(Plan::is_complete);
+        let is_noted = self.state.properties.get(paths::PROPERTY_LAST_COMPLETED).is_some_and(|value| value != "NONE");
+        if is_complete && !is_noted {
+            self.state.put_property(paths::PROPERTY_LAST_COMPLETED, "DEPLOY", &mut effects.commit);
+        }
+    }
+
+    /// One entry for every step and plan whose status word changed.
+    fn tell_changes(&mut self, effects: &mut Effects) {
+        let mut told = std::mem::take(&mut self.told);
+        for plan in &self.plans {
+            if told.versions.insert(plan.name.clone(), plan.version) == Some(plan.version) {
+                continue;
+            }
+            for phase in &plan.phases {
+                for (step, status) in phase.steps.iter().zip(phase.step_statuses()) {
+                    let before = told.steps.insert(step.id, status).unwrap_or(Status::Pending);
+                    if before != status {
+                        effects.journal.push(Entry::StepChanged {
+                            plan: plan.name.clone(),
+                            phase: phase.name.clone(),
+                            step: step.name.clone(),
+                            from: before.as_str(),
+                            to: status.as_str(),
+                        });
+                    }
+                }
+            }
+            let status = plan.status();
+            let before = told.plans.insert(plan.name.clone(), status);
+            if let Some(before) = before.filter(|before| *before != status) {
+                effects.journal.push(Entry::PlanChanged {
+                    plan: plan.name.clone(),
+                    from: before.as_str(),
+                    to: status.as_str(),
+                });
+            }
+        }
+        told.steps.retain(|id, _| self.plans.iter().any(|plan| plan.steps().any(|(_, _, step)| step.id == *id)));
+        self.told = told;
+    }
+
+    fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let delays = self.plans.iter().flat_map(Plan::steps).filter_map(|(_, _, step)| step.delayed_until).min();
+        let subscribed = self.is_subscribed.then(|| {
+            let demand = self.demand.wake_at(self.has_waiting_step(), now);
+            [self.killer.wake_at(), self.reconciler.wake_at(), demand].into_iter().flatten().min()
+        });
+        [delays, subscribed.flatten()].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,429 @@
+//! The offer cycle: each batch of offers is used, cleaned or given back within one step; none is held.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use mainstay_proto::v1 as wire;
+
+use super::Engine;
+use crate::effect::{Call, Effects};
+use crate::ids::{AgentId, ConfigId, OfferId, PodInstance, ResourceId, TaskId, TaskName};
+use crate::journal::Entry;
+use crate::limits::{
+    ACCEPT_REMAINDER, DECLINE_LONG, DECLINE_SHORT, OUTCOMES_KEPT, RELEASE_SWEEP, RELEASED_AFTER_OFFERS,
+    REPORTS_PER_CYCLE,
+};
+use crate::offer::Offer;
+use crate::offer::evaluate::{Evaluation, evaluate};
+use crate::offer::leftover;
+use crate::offer::requirement::{Accepted, Recovery, Requirement};
+use crate::plan::coordinator::{self, Place};
+use crate::resource::Resource;
+use crate::state::Task;
+use crate::task::status::Status;
+use crate::units::{Millis, Timestamp};
+use crate::view::{Outcome, Outcomes};
+
+/// What a step's requirement is made of, gathered once per step.
+struct Wanted {
+    place: Place,
+    step_id: uuid::Uuid,
+    step_name: String,
+    pod: PodInstance,
+    tasks: Vec<String>,
+    recovery: Recovery,
+    parameters: BTreeMap<String, String>,
+    config_id: ConfigId,
+    spec: Arc<mainstay_spec::ServiceSpec>,
+    /// The only agent that can do: it holds the reservations of the pod.
+    pinned: Option<AgentId>,
+}
+
+impl Engine {
+    pub(super) fn offers(&mut self, offers: Vec<Offer>, now: Timestamp, effects: &mut Effects) {
+        effects.journal.push(Entry::OffersReceived { count: offers.len() });
+        if !self.is_subscribed {
+            return;
+        }
+        self.demand.heard(now);
+        if !self.reconciler.is_done() {
+            // What runs is not known yet. The revive that ends reconciliation brings them back.
+            decline(offers.iter().map(|offer| offer.id.clone()).collect(), DECLINE_SHORT, effects);
+            return;
+        }
+        let mut offers: Vec<Option<Offer>> = offers.into_iter().map(Some).collect();
+        let mut pods_launched: BTreeSet<PodInstance> = BTreeSet::new();
+        let mut reports = 0;
+        for place in coordinator::candidates(&self.plans) {
+            let Some(wanted) = self.wanted(place) else { continue };
+            // Another launch into the same instance must see what this one left: next cycle.
+            if pods_launched.contains(&wanted.pod) || self.blocked_by(&wanted).is_some() {
+                continue;
+            }
+            if let Some(at) = self.try_step(&wanted, &mut offers, &mut reports, now, effects) {
+                pods_launched.insert(wanted.pod.clone());
+                if let Some(slot) = offers.get_mut(at) {
+                    *slot = None;
+                }
+            }
+        }
+        if !pods_launched.is_empty() {
+            // Siblings that could not be looked at with what is left want the remainder at once.
+            self.demand.want_revive();
+        }
+        self.leftovers(offers.into_iter().flatten().collect(), now, effects);
+    }
+
+    /// Tries one step on every offer left; returns the index of the offer it used.
+    fn try_step(
+        &mut self,
+        wanted: &Wanted,
+        offers: &mut [Option<Offer>],
+        reports: &mut usize,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) -> Option<usize> {
+        let mut closest: Option<(usize, String)> = None;
+        let mut looked_at = 0_usize;
+        for (at, slot) in offers.iter().enumerate() {
+            let Some(offer) = slot else { continue };
+            if wanted.pinned.as_ref().is_some_and(|agent| *agent != offer.agent_id) {
+                continue;
+            }
+            looked_at += 1;
+            let Some(evaluation) = self.evaluate(wanted, offer) else { continue };
+            self.record(wanted, offer, &evaluation, at + 1, reports, now, effects);
+            if let Some(accepted) = evaluation.accepted {
+                let offer = offer.clone();
+                self.accept(wanted, &offer, accepted, now, effects);
+                return Some(at);
+            }
+            let failures = evaluation.report.obstacles().len();
+            if closest.as_ref().is_none_or(|(fewest, _)| failures < *fewest) {
+                let why =
+                    evaluation.report.first_failure().map(|outcome| outcome.reason.to_string()).unwrap_or_default();
+                closest = Some((failures, format!("agent {}: {why}", offer.hostname)));
+            }
+        }
+        let why = match (closest, &wanted.pinned) {
+            (Some((_, why)), _) => format!("{looked_at} offers looked at, none fits; closest {why}"),
+            (None, Some(agent)) => format!("waits for an offer of agent {agent}, which holds its reservation"),
+            (None, None) => "waits for an offer".to_owned(),
+        };
+        self.waits(wanted.step_id, &wanted.step_name, why, effects);
+        if let Some(plan) = self.plans.get_mut(wanted.place.plan) {
+            if let Some(step) = plan.step_mut(wanted.place.phase, wanted.place.step)
+                && looked_at > 0
+            {
+                step.is_prepared = true;
+            }
+            plan.version += 1;
+        }
+        None
+    }
+
+    /// Takes note of why a step waits; told once per change.
+    pub(super) fn waits(&mut self, step_id: uuid::Uuid, step: &str, why: String, effects: &mut Effects) {
+        if self.waits.get(&step_id) != Some(&why) {
+            effects.journal.push(Entry::WaitingForOffers { step: step.to_owned(), why: why.clone() });
+            self.waits.insert(step_id, why);
+        }
+    }
+
+    /// Gathers what a step wants; `None` when it wants nothing now.
+    fn wanted(&self, place: Place) -> Option<Wanted> {
+        let plan = self.plans.get(place.plan)?;
+        let step = plan.phases.get(place.phase)?.steps.get(place.step)?;
+        if !step.wants_launch() {
+            return None;
+        }
+        let stored = self.state.pod_tasks(&step.pod);
+        let is_given_up = stored.iter().any(|task| task.is_permanently_failed);
+        let recovery = if is_given_up { Recovery::Permanent } else { step.recovery };
+        let target = self.state.target.clone()?;
+        // A failed pod comes back as it was; the rollout of a newer configuration is the deploy plan's.
+        let config_id = match step.recovery {
+            Recovery::None => target,
+            Recovery::Transient | Recovery::Permanent => {
+                let of_tasks: BTreeSet<&ConfigId> = stored
+                    .iter()
+                    .filter_map(|task| task.config_id.as_ref())
+                    .filter(|id| self.state.configuration(id).is_some())
+                    .collect();
+                if of_tasks.is_empty() || of_tasks.contains(&target) { target } else { (*of_tasks.first()?).clone() }
+            }
+        };
+        let spec = if self.state.target.as_ref() == Some(&config_id) {
+            Arc::clone(&self.spec)
+        } else {
+            Arc::clone(self.state.configuration(&config_id)?)
+        };
+        let reserved = stored.iter().find(|task| task.resource_ids().next().is_some());
+        let pinned = reserved.filter(|_| recovery != Recovery::Permanent).map(|task| task.agent_id.clone());
+        Some(Wanted {
+            place,
+            step_id: step.id,
+            step_name: step.name.clone(),
+            pod: step.pod.clone(),
+            tasks: step.tasks.clone(),
+            recovery,
+            parameters: plan.parameters.clone(),
+            config_id,
+            spec,
+            pinned,
+        })
+    }
+
+    /// The live launch that has to end before this step may launch.
+    fn blocked_by(&self, wanted: &Wanted) -> Option<TaskId> {
+        let pod_spec = wanted.spec.pod(&wanted.pod.pod_type)?;
+        let concerned = match wanted.recovery {
+            Recovery::Permanent => self.state.pod_tasks(&wanted.pod),
+            Recovery::None | Recovery::Transient => self.tasks_sharing(&wanted.pod, pod_spec, &wanted.tasks),
+        };
+        concerned.into_iter().find(|task| task.is_live()).and_then(|task| task.task_id.clone())
+    }
+
+    fn evaluate(&mut self, wanted: &Wanted, offer: &Offer) -> Option<Evaluation> {
+        let stored = self.state.pod_tasks(&wanted.pod);
+        let all_tasks: Vec<&Task> = self.state.tasks.values().map(Arc::as_ref).collect();
+        let requirement = Requirement {
+            config: &self.config,
+            framework_id: self.state.framework_id.as_ref()?,
+            spec: &wanted.spec,
+            config_id: &wanted.config_id,
+            pod_spec: wanted.spec.pod(&wanted.pod.pod_type)?,
+            pod: &wanted.pod,
+            launch: &wanted.tasks,
+            recovery: wanted.recovery,
+            parameters: &wanted.parameters,
+            stored: &stored,
+            placement: self.placements.get(&wanted.pod.pod_type),
+            all_tasks: &all_tasks,
+        };
+        Some(evaluate(&requirement, offer, &mut self.ids))
+    }
+
+    fn record(
+        &mut self,
+        wanted: &Wanted,
+        offer: &Offer,
+        evaluation: &Evaluation,
+        number: usize,
+        reports: &mut usize,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let passed = evaluation.accepted.is_some();
+        let outcomes: &mut Outcomes = Arc::make_mut(&mut self.outcomes);
+        if passed {
+            outcomes.accepted += 1;
+        } else {
+            outcomes.rejected += 1;
+            for outcome in evaluation.report.obstacles() {
+                *outcomes.failure_reasons.entry(outcome.stage.to_owned()).or_default() += 1;
+            }
+            // The agents of one cluster bound this map.
+            *outcomes.rejected_agents.entry(offer.agent_id.to_string()).or_default() += 1;
+        }
+        *reports += 1;
+        if *reports > REPORTS_PER_CYCLE {
+            return;
+        }
+        if outcomes.recent.len() >= OUTCOMES_KEPT {
+            outcomes.recent.pop_front();
+        }
+        outcomes.recent.push_back(Outcome {
+            at: now,
+            pod_instance: wanted.pod.to_string(),
+            passed,
+            explanation: evaluation.report.explanation(),
+            offer: format!("{offer:?}"),
+        });
+        effects.journal.push(Entry::Evaluated {
+            step: wanted.step_name.clone(),
+            offer_id: offer.id.clone(),
+            passed,
+            report: evaluation.report.render(number, &wanted.step_name, offer),
+        });
+    }
+
+    /// Stores what the accept is going to do, then lets it be sent.
+    fn accept(&mut self, wanted: &Wanted, offer: &Offer, accepted: Accepted, now: Timestamp, effects: &mut Effects) {
+        let old: Vec<(ResourceId, AgentId)> = self
+            .state
+            .pod_tasks(&wanted.pod)
+            .into_iter()
+            .flat_map(|task| task.resource_ids().map(|id| (id, task.agent_id.clone())))
+            .collect();
+        let mut launches: Vec<(TaskName, TaskId)> = Vec::new();
+        for record in &accepted.records {
+            let stub = record.task_id.as_ref().and_then(|id| {
+                let executor = record.info.executor.as_ref().map(|executor| executor.executor_id.value.clone());
+                Status::stub(id, &offer.agent_id, executor)
+            });
+            // A task that is not launched now keeps its last status.
+            let kept = || {
+                self.state
+                    .tasks
+                    .get(&record.name)
+                    .and_then(|task| task.status.as_ref())
+                    .map(|status| status.bytes.clone())
+            };
+            let status = match (&stub, wanted.recovery) {
+                (Some(stub), _) => Some(stub.bytes.clone()),
+                (None, Recovery::Permanent) => None,
+                (None, Recovery::None | Recovery::Transient) => kept(),
+            };
+            let task = Task::from_record(record, status).expect("a record of an accept reads back");
+            self.state.put_task(task, &mut effects.commit);
+            if let Some(task_id) = &record.task_id {
+                launches.push((record.name.clone(), task_id.clone()));
+                self.reconciler.expect(task_id.clone(), Some(offer.agent_id.clone()), now);
+                effects.journal.push(Entry::Launched {
+                    task: record.name.clone(),
+                    task_id: task_id.clone(),
+                    agent_id: offer.agent_id.clone(),
+                    hostname: offer.hostname.clone(),
+                });
+            }
+        }
+        let kept = self.state.kept_resource_ids();
+        let given_up: Vec<_> = old.into_iter().filter(|(id, _)| !kept.contains(id)).collect();
+        if !given_up.is_empty() {
+            self.state.give_up(given_up, &mut effects.commit);
+            self.demand.sweep(now, RELEASE_SWEEP);
+        }
+        if wanted.recovery == Recovery::Permanent {
+            self.state.confirm_reservations(&wanted.pod, None, &mut effects.commit);
+        }
+        if !accepted.planned.is_empty() {
+            self.state.plan_reservations(&wanted.pod, accepted.planned, &mut effects.commit);
+        }
+        self.waits.remove(&wanted.step_id);
+        self.launched(wanted, &launches, effects);
+        effects.send.push(Call::Accept {
+            offers: vec![offer.id.clone()],
+            operations: accepted.operations,
+            refuse: ACCEPT_REMAINDER,
+        });
+    }
+
+    /// Tells the step, and every other unfinished step that waits for the same launch of the same configuration.
+    fn launched(&mut self, wanted: &Wanted, launches: &[(TaskName, TaskId)], effects: &mut Effects) {
+        let is_target = self.state.target.as_ref() == Some(&wanted.config_id);
+        let mut had_reset = false;
+        if let Some(plan) = self.plans.get_mut(wanted.place.plan) {
+            if let Some(step) = plan.step_mut(wanted.place.phase, wanted.place.step) {
+                had_reset = step.is_reset;
+                step.launched(launches.iter().cloned());
+            }
+            plan.version += 1;
+        }
+        if had_reset {
+            self.remember_overrides(wanted.place.plan, effects);
+        }
+        if !is_target {
+            return;
+        }
+        for (at, plan) in self.plans.iter_mut().enumerate() {
+            let mut changed = false;
+            let is_held = plan.is_interrupted;
+            for step in plan.steps_mut() {
+                let is_own = step.id == wanted.step_id;
+                if is_own
+                    || is_held && at > super::RECOVERY
+                    || step.pod != wanted.pod
+                    || step.is_complete
+                    || step.is_forced
+                    || step.is_reset
+                {
+                    continue;
+                }
+                let concerned: Vec<_> = launches
+                    .iter()
+                    .filter(|(name, _)| step.tasks.iter().any(|task| step.pod.task_name(task) == *name))
+                    .cloned()
+                    .collect();
+                changed |= !concerned.is_empty();
+                if !concerned.is_empty() {
+                    step.launched(concerned);
+                }
+            }
+            plan.version += u64::from(changed);
+        }
+    }
+
+    /// Offers nobody wanted: reservations of ours that nothing stands on are released, the rest is given back.
+    fn leftovers(&mut self, offers: Vec<Offer>, now: Timestamp, effects: &mut Effects) {
+        let keep = self.state.kept_resource_ids();
+        let mut unused = Vec::new();
+        for offer in offers {
+            let orphans = match &self.state.framework_id {
+                Some(id) if !self.is_partly_unreadable => leftover::orphans(&offer, &keep, &self.config.role, id),
+                Some(_) | None => Vec::new(),
+            };
+            let mut operations = leftover::release(&orphans);
+            self.count_unseen(&offer, effects);
+            if operations.is_empty() {
+                unused.push(offer.id);
+                continue;
+            }
+            self.release(&offer, &mut operations, effects);
+            effects.send.push(Call::Accept { offers: vec![offer.id], operations, refuse: ACCEPT_REMAINDER });
+            self.demand.sweep(now, RELEASE_SWEEP);
+        }
+        let refuse = if self.wants_offers(now) { DECLINE_SHORT } else { DECLINE_LONG };
+        decline(unused, refuse, effects);
+    }
+
+    /// Gives each operation an id, so that its outcome is told, and remembers what it releases.
+    fn release(&mut self, offer: &Offer, operations: &mut [wire::offer::Operation], effects: &mut Effects) {
+        let mut destroyed = 0;
+        let mut unreserved = Vec::new();
+        for operation in operations {
+            let id = self.ids.operation_id();
+            destroyed += operation.destroy.as_ref().map_or(0, |destroy| destroy.volumes.len());
+            for resource in operation.unreserve.iter().flat_map(|unreserve| &unreserve.resources) {
+                let found = Resource::from_wire(resource).ok().and_then(|resource| resource.resource_id());
+                if let Some(resource_id) = found {
+                    self.releases.insert(id.clone(), resource_id.clone());
+                    unreserved.push(resource_id);
+                }
+            }
+            operation.id = Some(wire::OperationId { value: id.as_str().to_owned() });
+        }
+        effects.journal.push(Entry::OrphansReleased { agent_id: offer.agent_id.clone(), destroyed, unreserved });
+    }
+
+    /// A reservation to release that several offers of its agent did not show is gone.
+    fn count_unseen(&mut self, offer: &Offer, effects: &mut Effects) {
+        let shown: BTreeSet<ResourceId> = offer.resources.iter().filter_map(Resource::resource_id).collect();
+        let waiting: Vec<ResourceId> = self
+            .state
+            .releasing
+            .iter()
+            .filter(|(_, agent)| **agent == offer.agent_id)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in waiting {
+            if shown.contains(&id) {
+                self.unseen.remove(&id);
+                continue;
+            }
+            let count = self.unseen.entry(id.clone()).or_default();
+            *count += 1;
+            if *count >= RELEASED_AFTER_OFFERS {
+                self.unseen.remove(&id);
+                self.state.released(&id, &mut effects.commit);
+            }
+        }
+    }
+}
+
+fn decline(offers: Vec<OfferId>, refuse: Millis, effects: &mut Effects) {
+    if !offers.is_empty() {
+        effects.journal.push(Entry::Declined { count: offers.len(), refuse });
+        effects.send.push(Call::Decline { offers, refuse });
+    }
+}

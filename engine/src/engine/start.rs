@@ -1,0 +1,299 @@
+//! From the stored tree and the specification to an engine that knows what is left to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mainstay_spec::{ServiceSpec, persisted};
+
+use super::{DEPLOY, Engine};
+use crate::config::{Config, update};
+use crate::effect::{Effects, Transaction};
+use crate::event::Master;
+use crate::ids::{ConfigId, Generator};
+use crate::journal::Entry;
+use crate::offer::demand::Demand;
+use crate::offer::placement::Rule;
+use crate::plan::{Plan, Step, deploy, overrides, recovery};
+use crate::state::{State, Task, paths, rewrite};
+use crate::task::failure::Delays;
+use crate::task::kill::Killer;
+use crate::task::reconcile::Reconciler;
+use crate::task::status::Status;
+use crate::units::Timestamp;
+use crate::view::{Outcomes, View};
+
+/// Why the engine does not start. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The specification has problems only the engine can see, one text each.
+    #[error("the service specification cannot be used:\n  {}", .0.join("\n  "))]
+    Specification(Vec<String>),
+    /// The target configuration in the store cannot be read, so nobody knows what the running tasks are.
+    #[error(
+        "the stored target configuration {id} cannot be read ({problem}); repair or restore Configurations/{id}, or delete ConfigTarget to \
+         treat the specification as the first one"
+    )]
+    TargetUnreadable {
+        /// Its id.
+        id: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The specification changes what must never change.
+    #[error("the new specification cannot replace the stored one:\n  {}", .0.join("\n  "))]
+    FatalChange(Vec<String>),
+    /// The service is being uninstalled and the process was not told to go on with that.
+    #[error(
+        "the store says that service {0} is being uninstalled; that cannot be undone: start with SDK_UNINSTALL set to finish it"
+    )]
+    Uninstalling(String),
+}
+
+impl StartError {
+    /// Exit code of the process. Source: the SDK's exit codes.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Specification(_) | Self::TargetUnreadable { .. } | Self::FatalChange(_) => 1,
+            Self::Uninstalling(_) => 11,
+        }
+    }
+}
+
+pub(super) fn start(
+    config: Config,
+    spec: ServiceSpec,
+    stored: &BTreeMap<String, Bytes>,
+    mut ids: Generator,
+    now: Timestamp,
+) -> Result<(Engine, Effects), StartError> {
+    let mut effects = Effects::default();
+    let placements = placements(&spec)?;
+    let mut state = State::load(stored, &mut effects.journal);
+    if state.properties.get("uninstalling").is_some_and(|value| value.trim_ascii() == b"true") {
+        return Err(StartError::Uninstalling(spec.name));
+    }
+    let is_partly_unreadable = effects
+        .journal
+        .iter()
+        .any(|entry| matches!(entry, Entry::StatePartlyUnreadable { path, .. } if path.starts_with(paths::TASKS)));
+    repair(&mut state, &mut effects);
+    let (spec, errors) = choose_configuration(&config, spec, &mut state, &mut ids, &mut effects)?;
+    relabel_and_prune(&spec, &mut state, &mut effects);
+
+    let was_deployed = state.properties.get(paths::PROPERTY_LAST_COMPLETED).is_some_and(|value| value != "NONE");
+    let mut plans = deploy::plans(&spec, &state, was_deployed, &mut ids);
+    let of_step = |step: &Step| step.tasks.iter().map(|task| step.pod.task_name(task)).collect::<Vec<_>>();
+    let planned_tasks = plans.iter().flat_map(Plan::steps).flat_map(|(_, _, step)| of_step(step)).collect();
+    plans.insert(super::RECOVERY, recovery::empty());
+    if let Some(plan) = plans.get_mut(DEPLOY) {
+        plan.errors = errors;
+    }
+    let target = state.target.as_ref().map(ToString::to_string).unwrap_or_default();
+    for plan in &mut plans {
+        if let Some(text) = state.properties.get(&overrides_key(&plan.name)) {
+            overrides::apply(plan, &String::from_utf8_lossy(text), &target);
+        }
+    }
+
+    let spec = Arc::new(spec);
+    let view = Arc::new(View {
+        spec: Arc::clone(&spec),
+        framework_id: None,
+        is_subscribed: false,
+        plans: Vec::new(),
+        tasks: Arc::clone(&state.tasks),
+        target: None,
+        configurations: Arc::clone(&state.configurations),
+        parsed_configurations: Arc::clone(&state.parsed_configurations),
+        properties: Arc::clone(&state.properties),
+        outcomes: Arc::new(Outcomes::default()),
+        waiting: Arc::new(Vec::new()),
+    });
+    let mut engine = Engine {
+        config,
+        spec,
+        state,
+        plans,
+        placements,
+        ids,
+        is_subscribed: false,
+        master: Master::default(),
+        reconciler: Reconciler::default(),
+        killer: Killer::default(),
+        demand: Demand::new(now),
+        delays: Delays::default(),
+        planned_tasks,
+        told: super::Told::default(),
+        launchable: BTreeSet::new(),
+        waits: BTreeMap::new(),
+        shut_down: BTreeSet::new(),
+        releases: BTreeMap::new(),
+        unseen: BTreeMap::new(),
+        is_partly_unreadable,
+        outcomes: Arc::new(Outcomes::default()),
+        published: Vec::new(),
+        view,
+    };
+    engine.advance(now, &mut effects);
+    Ok((engine, effects))
+}
+
+/// Key of the property that keeps what operators did to a plan.
+pub(super) fn overrides_key(plan: &str) -> String {
+    format!("{}{}", paths::PROPERTY_PLAN_PREFIX, paths::key_safe(plan))
+}
+
+fn placements(spec: &ServiceSpec) -> Result<BTreeMap<String, Rule>, StartError> {
+    let mut rules = BTreeMap::new();
+    let mut problems = Vec::new();
+    for pod in &spec.pods {
+        let Some(text) = &pod.placement else { continue };
+        match Rule::parse(text, &pod.pod_type) {
+            Ok(Some(rule)) => {
+                rules.insert(pod.pod_type.clone(), rule);
+            }
+            Ok(None) => {}
+            Err(problem) => problems.push(format!("pods.{}.placement: {problem} in {text:?}", pod.pod_type)),
+        }
+    }
+    if problems.is_empty() { Ok(rules) } else { Err(StartError::Specification(problems)) }
+}
+
+/// Brings TaskInfo and TaskStatus of each task together where an older scheduler, which wrote them one after the other, was interrupted.
+///
+/// Source: the SDK's start-up repair. It calls such a task FAILED; we keep what is known and let reconciliation tell.
+fn repair(state: &mut State, effects: &mut Effects) {
+    for task in state.tasks.values().map(Arc::clone).collect::<Vec<_>>() {
+        let (repaired, what) = match (&task.task_id, &task.status) {
+            (Some(id), None) => {
+                let executor = task.executor.as_ref().map(|executor| executor.id.to_string());
+                let Some(stub) = Status::stub(id, &task.agent_id, executor) else { continue };
+                (
+                    Task { status: Some(stub), ..task.as_ref().clone() },
+                    "status was missing, reads as STAGING until Mesos is asked",
+                )
+            }
+            (Some(id), Some(status)) if *id != status.task_id => {
+                match rewrite::with_task_id(&task, status.task_id.as_str()) {
+                    Ok(task) => (task, "launch was never sent, the earlier launch counts"),
+                    Err(problem) => {
+                        effects.journal.push(Entry::StatePartlyUnreadable {
+                            path: paths::task_info(&task.name),
+                            problem: problem.to_string(),
+                        });
+                        continue;
+                    }
+                }
+            }
+            (None, Some(status)) if !status.state.is_terminal() => {
+                match rewrite::with_task_id(&task, status.task_id.as_str()) {
+                    Ok(task) => (task, "launch id was blanked while it lived"),
+                    Err(_) => continue,
+                }
+            }
+            (Some(_) | None, _) => continue,
+        };
+        effects.journal.push(Entry::Repaired { task: task.name.clone(), what });
+        state.put_task(repaired, &mut effects.commit);
+    }
+}
+
+/// Decides which specification is in force: the new one, or the stored one with the reasons against the change.
+fn choose_configuration(
+    config: &Config,
+    spec: ServiceSpec,
+    state: &mut State,
+    ids: &mut Generator,
+    effects: &mut Effects,
+) -> Result<(ServiceSpec, Vec<String>), StartError> {
+    let json = persisted::to_json(&spec, &config.role);
+    let Some(target) = state.target.clone() else {
+        store_configuration(&spec, json, true, state, ids, effects);
+        return Ok((spec, Vec::new()));
+    };
+    let stored = state.configurations.get(&target).cloned();
+    let old = match stored.as_deref().map(|data| persisted::from_json(&String::from_utf8_lossy(data))) {
+        Some(Ok(old)) => old,
+        Some(Err(problem)) => {
+            return Err(StartError::TargetUnreadable { id: target.to_string(), problem: problem.to_string() });
+        }
+        None => {
+            return Err(StartError::TargetUnreadable { id: target.to_string(), problem: "no such node".to_owned() });
+        }
+    };
+    let plans = spec.plans.clone();
+    let without_plans = ServiceSpec { plans: Vec::new(), ..spec.clone() };
+    if old.spec == without_plans && old.role == config.role {
+        return Ok((spec, Vec::new()));
+    }
+    let problems = update::validate(&old.spec, &old.role, &spec, &config.role);
+    let fatal: Vec<String> =
+        problems.iter().filter(|problem| problem.is_fatal).map(|problem| problem.text.clone()).collect();
+    if !fatal.is_empty() {
+        return Err(StartError::FatalChange(fatal));
+    }
+    if problems.is_empty() {
+        store_configuration(&spec, json, false, state, ids, effects);
+        return Ok((spec, Vec::new()));
+    }
+    let texts: Vec<String> = problems.into_iter().map(|problem| problem.text).collect();
+    effects.journal.push(Entry::ConfigurationRefused { problems: texts.clone() });
+    Ok((ServiceSpec { plans, ..old.spec }, texts))
+}
+
+fn store_configuration(
+    spec: &ServiceSpec,
+    json: String,
+    is_first: bool,
+    state: &mut State,
+    ids: &mut Generator,
+    effects: &mut Effects,
+) {
+    let id = ids.config_id();
+    let parsed = Arc::new(ServiceSpec { plans: Vec::new(), ..spec.clone() });
+    effects.journal.push(Entry::ConfigurationStored { config_id: id.to_string(), is_first });
+    state.put_configuration(&id, json, parsed, &mut effects.commit);
+    state.set_target(id, &mut effects.commit);
+}
+
+/// Moves tasks that the change does not touch to the target, and drops configurations nothing stands on.
+fn relabel_and_prune(spec: &ServiceSpec, state: &mut State, effects: &mut Effects) {
+    let Some(target) = state.target.clone() else { return };
+    for task in state.tasks.values().map(Arc::clone).collect::<Vec<_>>() {
+        if task.config_id.as_ref() == Some(&target) || !needs_no_update(spec, state, &task) {
+            continue;
+        }
+        match rewrite::relabelled(&task, &target) {
+            Ok(task) => state.put_task(task, &mut effects.commit),
+            Err(problem) => effects.journal.push(Entry::StatePartlyUnreadable {
+                path: paths::task_info(&task.name),
+                problem: problem.to_string(),
+            }),
+        }
+    }
+    prune(state, &target, &mut effects.commit);
+}
+
+/// Source: the SDK: the pod means the same apart from count, placement and permission to decommission, or the task is given up anyway.
+fn needs_no_update(spec: &ServiceSpec, state: &State, task: &Task) -> bool {
+    if task.is_permanently_failed {
+        return true;
+    }
+    let old = task.config_id.as_ref().and_then(|id| state.configuration(id));
+    let old_pod = old.and_then(|old| old.pod(&task.pod.pod_type));
+    match (old_pod, spec.pod(&task.pod.pod_type)) {
+        (Some(old_pod), Some(new_pod)) => !persisted::pod_changed(old_pod, new_pod),
+        (Some(_) | None, _) => false,
+    }
+}
+
+/// Unreadable configurations are kept: somebody else may read them.
+fn prune(state: &mut State, target: &ConfigId, commit: &mut Transaction) {
+    let used: BTreeSet<&ConfigId> = state.tasks.values().filter_map(|task| task.config_id.as_ref()).collect();
+    let unused: Vec<ConfigId> =
+        state.parsed_configurations.keys().filter(|id| *id != target && !used.contains(id)).cloned().collect();
+    for id in unused {
+        state.delete_configuration(&id, commit);
+    }
+}

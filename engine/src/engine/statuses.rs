@@ -1,0 +1,286 @@
+//! Task and operation statuses.
+//!
+//! Every status is acknowledged after the commit, whatever is made of it, and ends the question that reconciliation asked.
+//!
+//! | the status speaks of | and is | it is |
+//! |---|---|---|
+//! | a launch we do not know | live | killed |
+//! | a launch we do not know | over | passed over |
+//! | the current launch, stored FINISHED, FAILED or KILLED | anything else | passed over: late or a guess of the master |
+//! | the current launch, stored over by the master's word | LOST, UNREACHABLE, … | passed over: the first reason is the real one |
+//! | the current launch | anything else | stored, shown to the steps |
+
+use std::collections::BTreeSet;
+
+use super::{Engine, RECOVERY};
+use crate::effect::{Call, Effects};
+use crate::event::OperationStatus;
+use crate::ids::{PodInstance, ResourceId, TaskName};
+use crate::journal::Entry;
+use crate::limits::{INVALID_LAUNCH_BACKOFF, RELEASE_SWEEP};
+use crate::state::{Task, paths, rewrite};
+use crate::task::status::{State, Status};
+use crate::units::Timestamp;
+
+/// Wire number of OPERATION_FINISHED.
+const OPERATION_FINISHED: i32 = 3;
+/// Wire numbers of the states in which an operation is still on its way or its fate unknown: UNSUPPORTED, PENDING, UNREACHABLE, RECOVERING, UNKNOWN.
+const OPERATION_UNDECIDED: [i32; 5] = [0, 1, 7, 9, 10];
+
+impl Engine {
+    pub(super) fn status(&mut self, status: Status, now: Timestamp, effects: &mut Effects) {
+        effects.journal.push(Entry::StatusReceived {
+            task_id: status.task_id.clone(),
+            state: status.state,
+            reason: status.reason,
+            message: status.message.clone(),
+        });
+        if self.reconciler.answered(&status.task_id) {
+            self.reconciled(effects);
+        }
+        self.killer.observe(&status.task_id, status.state);
+        if let (Some(uuid), Some(agent_id)) = (&status.uuid, &status.agent_id) {
+            effects.send.push(Call::Acknowledge {
+                agent_id: agent_id.clone(),
+                task_id: status.task_id.clone(),
+                uuid: uuid.clone(),
+            });
+        }
+        match self.state.task_by_id(&status.task_id).cloned() {
+            None => self.status_of_unknown(status, now, effects),
+            Some(task) => self.status_of_current(task, status, now, effects),
+        }
+    }
+
+    fn status_of_unknown(&mut self, status: Status, now: Timestamp, effects: &mut Effects) {
+        if status.state.is_live() {
+            effects.journal.push(Entry::UnknownTaskKilled { task_id: status.task_id.clone(), state: status.state });
+            self.killer.kill(status.task_id, status.agent_id, now);
+        } else {
+            effects.journal.push(Entry::StatusIgnored {
+                task_id: status.task_id,
+                state: status.state,
+                why: "no current launch has this id",
+            });
+            // What it stood on is free now, and nobody's.
+            self.demand.sweep(now, RELEASE_SWEEP);
+            self.demand.want_revive();
+        }
+    }
+
+    fn status_of_current(&mut self, task: Task, status: Status, now: Timestamp, effects: &mut Effects) {
+        if let Some(why) = why_passed_over(task.state(), status.state) {
+            effects.journal.push(Entry::StatusIgnored { task_id: status.task_id, state: status.state, why });
+            return;
+        }
+        let state = status.state;
+        let status = keep_readiness_mark(&task, status);
+        self.state.put_status(&task.name, status, &mut effects.commit);
+        let Some(task) = self.state.tasks.get(&task.name).map(|task| task.as_ref().clone()) else { return };
+
+        if self.state.planned.contains_key(&task.pod) {
+            if proves_reservations(state) {
+                self.state.confirm_reservations(&task.pod, None, &mut effects.commit);
+            } else if state.may_be_unlaunched() {
+                self.launch_fell_through(&task.pod, effects);
+                if state == State::Error {
+                    self.hold_back(&task, now);
+                }
+                self.demand.sweep(now, RELEASE_SWEEP);
+            }
+        }
+        if state == State::GoneByOperator {
+            self.agent_is_gone(&task, effects);
+        }
+        self.show_to_steps(&task, now);
+        if !state.is_live() {
+            self.demand.want_revive();
+        }
+    }
+
+    /// Lets every step that made this launch see it.
+    fn show_to_steps(&mut self, task: &Task, now: Timestamp) {
+        let goal = self.goal_of(task);
+        let backoff = self.config.backoff;
+        let failed = matches!(task.state(), Some(State::Failed | State::Error));
+        for plan in &mut self.plans {
+            let mut changed = false;
+            for step in plan.steps_mut().filter(|step| step.pod == task.pod) {
+                if step.observe(task, goal) {
+                    changed = true;
+                    if let (true, Some(backoff)) = (failed, backoff) {
+                        let delay = self.delays.failed(&task.name, backoff);
+                        step.delayed_until = Some(now.plus(delay));
+                    }
+                }
+            }
+            plan.version += u64::from(changed);
+        }
+        if task.state() == Some(State::Running) && task.is_ready() {
+            self.delays.clear(&task.name);
+        }
+    }
+
+    /// Mesos called the launch invalid: the next one is likely to be as well, so it does not follow at once.
+    fn hold_back(&mut self, task: &Task, now: Timestamp) {
+        let delay = self.delays.failed(&task.name, INVALID_LAUNCH_BACKOFF);
+        for plan in &mut self.plans {
+            for step in plan.steps_mut().filter(|step| step.pod == task.pod && !step.is_complete) {
+                step.delayed_until = Some(now.plus(delay));
+            }
+            plan.version += 1;
+        }
+    }
+
+    /// A launch whose reservations Mesos never confirmed is known not to have happened: what it planned is dropped and tried again.
+    ///
+    /// No task ever ran on these reservations, so no data is lost. If they do exist, offers will show them and they are released.
+    fn launch_fell_through(&mut self, pod: &PodInstance, effects: &mut Effects) {
+        let tasks: Vec<Task> = self.state.pod_tasks(pod).into_iter().cloned().collect();
+        if tasks.iter().any(Task::is_live) {
+            return;
+        }
+        let Some(planned) = self.state.planned.get(pod).cloned() else { return };
+        let all: BTreeSet<ResourceId> = tasks.iter().flat_map(Task::resource_ids).collect();
+        let agents = tasks.iter().flat_map(|task| task.resource_ids().map(|id| (id, task.agent_id.clone())));
+        let given_up: Vec<_> = agents.filter(|(id, _)| planned.contains(id)).collect();
+        self.state.give_up(given_up, &mut effects.commit);
+        effects.journal.push(Entry::ReservationDropped {
+            pod: pod.clone(),
+            resources: planned.iter().cloned().collect(),
+            why: "the launch did not reach its agent",
+        });
+        let is_all_planned = all.iter().all(|id| planned.contains(id));
+        let is_deploy = self.plans.iter().enumerate().any(|(at, plan)| {
+            at != RECOVERY
+                && plan.steps().any(|(_, _, step)| {
+                    step.pod == *pod
+                        && !step.is_complete
+                        && tasks.iter().any(|task| {
+                            step.launched.values().any(|known| task.task_id.as_ref() == Some(&known.task_id))
+                        })
+                })
+        });
+        for task in &tasks {
+            if is_all_planned && is_deploy {
+                self.state.delete_task(&task.name, &mut effects.commit);
+            } else {
+                self.strip(task, &planned, is_all_planned, effects);
+            }
+            if let Some(task_id) = &task.task_id {
+                for plan in &mut self.plans {
+                    plan.steps_mut().filter(|step| step.pod == *pod).for_each(|step| step.forget(task_id));
+                    plan.version += 1;
+                }
+            }
+        }
+        self.state.confirm_reservations(pod, None, &mut effects.commit);
+    }
+
+    /// Takes planned reservations out of a stored task; a pod that had no others stays given up, so that recovery launches it anew.
+    fn strip(&mut self, task: &Task, planned: &BTreeSet<ResourceId>, give_up: bool, effects: &mut Effects) {
+        let stripped = rewrite::without_resources(task, |id| planned.contains(id))
+            .and_then(|task| if give_up { rewrite::permanently_failed(&task) } else { Ok(task) });
+        match stripped {
+            Ok(task) => self.state.put_task(task, &mut effects.commit),
+            Err(problem) => self.unreadable(&task.name, &problem, effects),
+        }
+    }
+
+    /// The agent will never come back: its pods are given up at once.
+    fn agent_is_gone(&mut self, task: &Task, effects: &mut Effects) {
+        for task in self.state.pod_tasks(&task.pod).into_iter().cloned().collect::<Vec<_>>() {
+            if !task.is_permanently_failed {
+                self.give_up_task(&task, effects);
+            }
+        }
+        let gone: Vec<ResourceId> = self
+            .state
+            .releasing
+            .iter()
+            .filter(|(_, agent)| **agent == task.agent_id)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in gone {
+            self.state.released(&id, &mut effects.commit);
+        }
+    }
+
+    /// Marks a task as permanently failed.
+    pub(super) fn give_up_task(&mut self, task: &Task, effects: &mut Effects) {
+        match rewrite::permanently_failed(task) {
+            Ok(task) => self.state.put_task(task, &mut effects.commit),
+            Err(problem) => self.unreadable(&task.name, &problem, effects),
+        }
+    }
+
+    fn unreadable(&mut self, name: &TaskName, problem: &rewrite::Error, effects: &mut Effects) {
+        self.is_partly_unreadable = true;
+        let path = paths::task_info(name);
+        effects.journal.push(Entry::StatePartlyUnreadable { path, problem: problem.to_string() });
+    }
+
+    pub(super) fn reconciled(&mut self, effects: &mut Effects) {
+        effects.journal.push(Entry::ReconciliationFinished { unanswered: self.reconciler.unanswered() });
+        self.demand.want_revive();
+    }
+
+    pub(super) fn operation_status(&mut self, status: OperationStatus, now: Timestamp, effects: &mut Effects) {
+        if let (Some(uuid), Some(agent_id)) = (status.uuid, status.agent_id) {
+            effects.send.push(Call::AcknowledgeOperation {
+                agent_id,
+                operation_id: status.operation_id.clone(),
+                uuid,
+                provider_id: status.provider_id,
+            });
+        }
+        let is_undecided = OPERATION_UNDECIDED.contains(&status.state);
+        if status.state != OPERATION_FINISHED && !is_undecided {
+            effects.journal.push(Entry::OperationFailed {
+                operation_id: status.operation_id.to_string(),
+                state: status.state,
+                message: status.message,
+            });
+        }
+        if is_undecided {
+            return;
+        }
+        if let Some(resource) = self.releases.remove(&status.operation_id) {
+            if status.state == OPERATION_FINISHED {
+                self.unseen.remove(&resource);
+                self.state.released(&resource, &mut effects.commit);
+            } else {
+                self.demand.sweep(now, RELEASE_SWEEP);
+            }
+        }
+    }
+}
+
+/// Why a status of the current launch changes nothing.
+fn why_passed_over(stored: Option<State>, new: State) -> Option<&'static str> {
+    let stored = stored?;
+    let ended_by_executor = matches!(stored, State::Finished | State::Failed | State::Killed);
+    if ended_by_executor && new != stored {
+        return Some("the launch has already ended");
+    }
+    let is_guess = matches!(new, State::Lost | State::Gone | State::Dropped | State::Unknown | State::Unreachable);
+    if stored.is_terminal() && is_guess && new != stored {
+        return Some("the first reason is the real one");
+    }
+    None
+}
+
+/// Whether this state shows that the master applied the reservations of the launch.
+fn proves_reservations(state: State) -> bool {
+    matches!(state, State::Starting | State::Running | State::Killing | State::Finished | State::Failed | State::Killed)
+}
+
+/// A reconciliation answer repeats the state without labels; the mark of an older executor must not get lost.
+fn keep_readiness_mark(task: &Task, mut status: Status) -> Status {
+    let Some(stored) = &task.status else { return status };
+    let is_repetition = stored.task_id == status.task_id && stored.state == status.state && status.uuid.is_none();
+    if is_repetition && stored.readiness_label.is_some() && status.readiness_label.is_none() {
+        status = stored.clone();
+    }
+    status
+}

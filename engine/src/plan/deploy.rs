@@ -1,0 +1,139 @@
+//! Plans that come from the specification: deploy (or update) and the author's own.
+//!
+//! Invariant: a step built over stored tasks that already run with the target configuration is complete or under way, never launched again.
+
+use mainstay_spec::{Goal, PlanSpec, PodSpec, ServiceSpec, Strategy};
+
+use crate::ids::{Generator, PodInstance};
+use crate::offer::requirement::Recovery;
+use crate::plan::model::{self, Phase, Plan, Step, StepTask};
+use crate::plan::status::Status;
+use crate::state::State;
+
+/// Name of the plan every service has.
+pub const DEPLOY: &str = "deploy";
+/// Name of the author's plan that takes deploy's place once a deployment was completed.
+pub const UPDATE: &str = "update";
+
+/// Makes deploy (first) and the author's other plans.
+///
+/// Source: the author's `update` plan, if any, is served as `deploy` once a deployment has completed, and hidden before.
+pub fn plans(spec: &ServiceSpec, state: &State, was_deployed: bool, ids: &mut Generator) -> Vec<Plan> {
+    let named = |name: &str| spec.plans.iter().find(|plan| plan.name == name);
+    let deploy = if was_deployed { named(UPDATE).or_else(|| named(DEPLOY)) } else { named(DEPLOY) };
+    let mut plans = vec![match deploy {
+        Some(plan) => from_spec(DEPLOY, plan, spec, state, ids),
+        None => generated(spec, state, ids),
+    }];
+    for plan in spec.plans.iter().filter(|plan| plan.name != DEPLOY && plan.name != UPDATE) {
+        let mut made = from_spec(&plan.name, plan, spec, state, ids);
+        made.is_interrupted = true;
+        plans.push(made);
+    }
+    plans
+}
+
+/// One serial phase per pod in declaration order, one step per instance with all its tasks.
+fn generated(spec: &ServiceSpec, state: &State, ids: &mut Generator) -> Plan {
+    let mut plan = Plan::new(DEPLOY, Strategy::Serial);
+    for pod in &spec.pods {
+        let tasks: Vec<String> = pod.tasks.iter().map(|task| task.name.clone()).collect();
+        let steps = (0..pod.count).map(|index| step(pod, index, tasks.clone(), state, ids)).collect();
+        plan.phases.push(phase(&pod.pod_type, Strategy::Serial, false, steps, ids));
+    }
+    plan
+}
+
+fn from_spec(name: &str, plan_spec: &PlanSpec, spec: &ServiceSpec, state: &State, ids: &mut Generator) -> Plan {
+    let mut plan = Plan::new(name, plan_spec.strategy);
+    for phase_spec in &plan_spec.phases {
+        let Some(pod) = spec.pod(&phase_spec.pod_type) else { continue };
+        let steps =
+            phase_spec.steps.iter().map(|wanted| step(pod, wanted.index, wanted.tasks.clone(), state, ids)).collect();
+        plan.phases.push(phase(&phase_spec.name, phase_spec.strategy, phase_spec.has_custom_steps, steps, ids));
+    }
+    plan
+}
+
+fn phase(name: &str, strategy: Strategy, keeps_instance_order: bool, steps: Vec<Step>, ids: &mut Generator) -> Phase {
+    let gates = match strategy {
+        Strategy::SerialCanary | Strategy::ParallelCanary => {
+            let pending = steps.iter().enumerate().filter(|(_, step)| step.status() == Status::Pending);
+            pending.map(|(at, _)| at).take(2).collect()
+        }
+        Strategy::Serial | Strategy::Parallel => Vec::new(),
+    };
+    Phase {
+        id: ids.uuid(),
+        name: name.to_owned(),
+        strategy,
+        keeps_instance_order,
+        steps,
+        is_interrupted: false,
+        gates,
+        is_gate_released: false,
+    }
+}
+
+fn step(pod: &PodSpec, index: u32, tasks: Vec<String>, state: &State, ids: &mut Generator) -> Step {
+    let instance = PodInstance { pod_type: pod.pod_type.clone(), index };
+    let mut step = Step::new(ids.uuid(), instance, tasks, Recovery::None);
+    step.errors = sanity(pod, &step.tasks);
+    resume(&mut step, pod, state);
+    step
+}
+
+/// Why these tasks cannot be launched together.
+fn sanity(pod: &PodSpec, tasks: &[String]) -> Vec<String> {
+    let mut errors = Vec::new();
+    let specs: Vec<_> = tasks.iter().filter_map(|name| pod.task(name)).collect();
+    for (at, task) in specs.iter().enumerate() {
+        for other in specs.iter().skip(at + 1) {
+            if task.resource_set == other.resource_set {
+                errors.push(format!(
+                    "tasks {} and {} of pod {} use the same resource set {} and cannot run in one step",
+                    task.name, other.name, pod.pod_type, task.resource_set
+                ));
+            }
+            let prefix =
+                |task: &mainstay_spec::TaskSpec| task.discovery.as_ref().and_then(|found| found.prefix.clone());
+            if let (Some(one), Some(two)) = (prefix(task), prefix(other))
+                && one == two
+            {
+                errors.push(format!(
+                    "tasks {} and {} of pod {} share the discovery prefix {one} and cannot run in one step",
+                    task.name, other.name, pod.pod_type
+                ));
+            }
+        }
+    }
+    errors
+}
+
+/// Picks up where stored tasks stand.
+fn resume(step: &mut Step, pod: &PodSpec, state: &State) {
+    for short in &step.tasks {
+        let name = step.pod.task_name(short);
+        let (Some(task), Some(spec)) = (state.tasks.get(&name), pod.task(short)) else { continue };
+        // Its replacement belongs to recovery.
+        if task.is_permanently_failed {
+            if let Some(task_id) = &task.task_id {
+                step.launched.insert(name, StepTask { task_id: task_id.clone(), status: Status::Complete });
+            }
+            continue;
+        }
+        let (Some(task_id), Some(now)) = (&task.task_id, task.state()) else { continue };
+        let is_current = task.config_id == state.target;
+        if is_current || spec.goal == Goal::Once {
+            let status = match model::task_status(now, task, spec.goal) {
+                Status::Complete => Status::Complete,
+                // Only a finished ONCE task counts under an older configuration.
+                _ if !is_current => continue,
+                status => status,
+            };
+            step.launched.insert(name, StepTask { task_id: task_id.clone(), status });
+        }
+    }
+    let all_launched = step.launched.len() == step.tasks.len();
+    step.is_complete = all_launched && step.launched.values().all(|task| task.status == Status::Complete);
+}
