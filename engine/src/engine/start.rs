@@ -223,8 +223,8 @@ fn choose_configuration(
         }
     };
     let plans = spec.plans.clone();
-    let without_plans = ServiceSpec { plans: Vec::new(), ..spec.clone() };
-    if old.spec == without_plans && old.role == config.role {
+    // Compared in the stored form: what is not stored (plans, where a template came from) is no change.
+    if persisted::to_json(&old.spec, &old.role) == json {
         return Ok((spec, Vec::new()));
     }
     let problems = update::validate(&old.spec, &old.role, &spec, &config.role);

@@ -78,36 +78,9 @@ fn phase(name: &str, strategy: Strategy, keeps_instance_order: bool, steps: Vec<
 fn step(pod: &PodSpec, index: u32, tasks: Vec<String>, state: &State, ids: &mut Generator) -> Step {
     let instance = PodInstance { pod_type: pod.pod_type.clone(), index };
     let mut step = Step::new(ids.uuid(), instance, tasks, Recovery::None);
-    step.errors = sanity(pod, &step.tasks);
+    step.errors = pod.step_conflict(&step.tasks).into_iter().collect();
     resume(&mut step, pod, state);
     step
-}
-
-/// Why these tasks cannot be launched together.
-fn sanity(pod: &PodSpec, tasks: &[String]) -> Vec<String> {
-    let mut errors = Vec::new();
-    let specs: Vec<_> = tasks.iter().filter_map(|name| pod.task(name)).collect();
-    for (at, task) in specs.iter().enumerate() {
-        for other in specs.iter().skip(at + 1) {
-            if task.resource_set == other.resource_set {
-                errors.push(format!(
-                    "tasks {} and {} of pod {} use the same resource set {} and cannot run in one step",
-                    task.name, other.name, pod.pod_type, task.resource_set
-                ));
-            }
-            let prefix =
-                |task: &mainstay_spec::TaskSpec| task.discovery.as_ref().and_then(|found| found.prefix.clone());
-            if let (Some(one), Some(two)) = (prefix(task), prefix(other))
-                && one == two
-            {
-                errors.push(format!(
-                    "tasks {} and {} of pod {} share the discovery prefix {one} and cannot run in one step",
-                    task.name, other.name, pod.pod_type
-                ));
-            }
-        }
-    }
-    errors
 }
 
 /// Picks up where stored tasks stand.
