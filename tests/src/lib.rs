@@ -15,6 +15,7 @@ pub mod mesos;
 pub mod port;
 pub mod proc_scan;
 pub mod process;
+pub mod proxy;
 pub mod raw_framework;
 pub mod scheduler;
 pub mod wait;

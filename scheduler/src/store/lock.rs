@@ -70,10 +70,15 @@ pub(super) async fn acquire(client: &Client, root: &str) -> Result<Held, Error> 
     Ok(Held { mutex, lease })
 }
 
+/// Who made a node, for people.
+pub(super) fn owner() -> String {
+    format!("mainstay, process {}", std::process::id())
+}
+
 /// Makes an ephemeral node with the next number. A lost reply is an error: the end of the session cleans up.
 async fn create(client: &Client, folder: &str, kind: &str) -> Result<Node, Error> {
     let name = format!("_c_{}-{kind}", Uuid::new_v4());
-    let data = format!("mainstay, process {}", std::process::id());
+    let data = owner();
     let ephemeral = CreateMode::EphemeralSequential.with_acls(Acls::anyone_all());
     loop {
         // The older generations make these folders as containers, which vanish when they stay empty.

@@ -1,9 +1,9 @@
 //! The tree in ZooKeeper: one session for lock and data, every write fenced by the version of our own lease node.
 //!
-//! **Fence.** Each request begins with `set_data(lease, "commit <n>", expected version v)`. The lease is ephemeral and ours, so the request
+//! **Fence.** Each request begins with `set_data(lease, "…commit <n>", expected version v)`. The lease is ephemeral and ours, so the request
 //! is applied only while the session lives and only after all earlier ones; applied, it leaves version v + 1.
 //! **Barrier.** A request without an answer is undecided, and may even be applied after we are connected again, when its bytes waited in
-//! the old connection. Then we write `set_data(lease, "barrier <n>", expected version v)`. If it succeeds, the request can never be
+//! the old connection. Then we write `set_data(lease, "…barrier <n>", expected version v)`. If it succeeds, the request can never be
 //! applied any more, and is sent again; if the version is v + 1 and the data is the request's own, it had been applied.
 //!
 //! Invariant: at most one request is under way; its number is in no other request.
@@ -198,7 +198,7 @@ impl ZooKeeper {
                 return Err(self.lose("the lease node's version is used up; a restart begins anew"));
             }
             self.number += 1;
-            let mark = format!("commit {}", self.number);
+            let mark = format!("{}, commit {}", lock::owner(), self.number);
             let applied = match self.send(request, &mark).await {
                 Outcome::Applied => {
                     self.version += 1;
@@ -259,7 +259,7 @@ impl ZooKeeper {
                 return Err(self.lose(format!("the session ended with a commit undecided: {failure}")));
             }
             self.number += 1;
-            let barrier = format!("barrier {}", self.number);
+            let barrier = format!("{}, barrier {}", lock::owner(), self.number);
             barriers.insert(barrier.clone());
             match self.client.set_data(&self.lease, barrier.as_bytes(), Some(before)).await {
                 Ok(_) => {

@@ -9,6 +9,7 @@ use super::{CommitError, Error, Location, Memory, Settings, Store, Tree};
 
 /// Something that stores can be opened on one after the other.
 pub(crate) enum Place {
+    #[allow(dead_code, reason = "the tests on a real server include this file and have no use for it")]
     Memory(Memory),
     At(Location),
 }
