@@ -247,13 +247,14 @@ impl fmt::Display for Shortfall {
 impl Reason {
     /// What is missing, where an amount is.
     pub fn shortfall(&self) -> Option<&Shortfall> {
-        match self {
-            Self::Insufficient(shortfall)
-            | Self::GrowthInsufficient { shortfall, .. }
-            | Self::VolumeInsufficient { shortfall, .. }
-            | Self::NoMount { shortfall, .. } => Some(shortfall),
-            _ => None,
-        }
+        let (Self::Insufficient(shortfall)
+        | Self::GrowthInsufficient { shortfall, .. }
+        | Self::VolumeInsufficient { shortfall, .. }
+        | Self::NoMount { shortfall, .. }) = self
+        else {
+            return None;
+        };
+        Some(shortfall)
     }
 }
 

@@ -8,7 +8,7 @@ use mainstay_spec::{PortSpec, ResourceSet, VolumeKind, VolumeSpec};
 use super::requirement::Requirement;
 use crate::ids::{PersistenceId, ResourceId};
 use crate::resource::pool::SOURCE_MOUNT;
-use crate::resource::{Pool, Resource, Value};
+use crate::resource::{LABEL_RESOURCE_ID, Pool, Resource, Value};
 use crate::state::Task;
 use crate::state::parse::PORT_VARIABLE_PREFIX;
 use crate::task::env;
@@ -47,8 +47,8 @@ impl<'a> Stored<'a> {
 
     fn add(&mut self, resources: &'a [Resource]) {
         for resource in resources {
-            let id = resource.reservation_label(crate::resource::LABEL_RESOURCE_ID);
-            let is_known = |known: &&Resource| known.reservation_label(crate::resource::LABEL_RESOURCE_ID) == id;
+            let id = resource.reservation_label(LABEL_RESOURCE_ID);
+            let is_known = |known: &&Resource| known.reservation_label(LABEL_RESOURCE_ID) == id;
             if id.is_some() && !self.resources.iter().any(is_known) {
                 self.resources.push(resource);
             }
@@ -86,7 +86,9 @@ impl<'a> Stored<'a> {
     fn best(&self, pool: &Pool<'_>, is_wanted: impl Fn(&Resource) -> bool) -> Option<&'a Resource> {
         let mut found = self.resources.iter().copied().filter(|resource| is_wanted(resource)).peekable();
         let first = found.peek().copied();
-        found.find(|resource| resource.resource_id().is_some_and(|id| pool.has_reserved(&id))).or(first)
+        found
+            .find(|resource| resource.reservation_label(LABEL_RESOURCE_ID).is_some_and(|id| pool.has_reserved(id)))
+            .or(first)
     }
 
     /// Reservations the set has no use for.
@@ -135,6 +137,6 @@ fn is_volume(resource: &Resource, volume: &VolumeSpec) -> bool {
 fn single_port(resource: &Resource) -> Option<u64> {
     match &resource.value {
         Value::Ranges(ranges) if resource.name == "ports" => ranges.as_single(),
-        _ => None,
+        Value::Ranges(_) | Value::Scalar(_) | Value::Set(_) => None,
     }
 }

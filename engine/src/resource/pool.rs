@@ -111,8 +111,8 @@ impl<'a> Pool<'a> {
     }
 
     /// Whether a reservation is still there.
-    pub fn has_reserved(&self, id: &ResourceId) -> bool {
-        self.reserved.iter().any(|reserved| reserved.id == id.as_str())
+    pub fn has_reserved(&self, id: &str) -> bool {
+        self.reserved.iter().any(|reserved| reserved.id == id)
     }
 
     /// Takes a whole reservation.

@@ -112,16 +112,22 @@ pub(crate) fn task(
         ..Default::default()
     };
     let sent = task_id.map(|_| {
-        let data = v1::CommandInfo { uris: templates, ..command }.encode_to_vec();
-        let mut sent = v1::TaskInfo {
-            resources: resources.iter().map(in_sandbox).collect(),
-            data: Some(data.into()),
-            command: None,
-            ..stored.clone()
-        };
-        let list = sent.labels.get_or_insert_default();
+        let mut labels = stored.labels.clone();
+        let list = labels.get_or_insert_default();
         list.labels.extend(volumes(resources).chain(volumes(pod_volumes)).map(|(id, path)| labels::volume(id, path)));
-        sent
+        v1::TaskInfo {
+            name: stored.name.clone(),
+            task_id: stored.task_id.clone(),
+            agent_id: stored.agent_id.clone(),
+            resources: resources.iter().map(in_sandbox).collect(),
+            data: Some(v1::CommandInfo { uris: templates, ..command }.encode_to_vec().into()),
+            health_check: stored.health_check.clone(),
+            labels,
+            discovery: stored.discovery.clone(),
+            kill_policy: stored.kill_policy.clone(),
+            check: stored.check.clone(),
+            ..Default::default()
+        }
     });
     Infos { stored, sent }
 }
