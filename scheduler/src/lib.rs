@@ -5,15 +5,18 @@
 //!
 //! Invariant: nothing is sent to Mesos before what it depends on is stored; one loop, `run.rs`, is the only place that does either.
 
+pub mod builder;
 pub mod control;
 pub mod env;
 pub mod http;
 pub mod mesos;
 pub mod run;
 pub mod shutdown;
+pub mod startup;
 pub mod store;
 pub mod telemetry;
 
+pub use builder::{Builder, Running, Scheduler};
 pub use mainstay_engine as engine;
 pub use mainstay_spec as spec;
 pub use run::{Exit, Hook};

@@ -173,3 +173,12 @@ fn a_port_is_needed_unless_the_caller_listens_itself() {
     let problems = Settings::read(&vars(&[("PORT_API", " ")]), true).unwrap_err();
     assert_eq!((problems[0].code, problems.len()), (MISSING, 1));
 }
+
+#[test]
+fn every_code_has_its_page() {
+    for code in [MISSING, UNREADABLE, UNSUPPORTED, CONTRADICTION] {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/errors/{code}.md"));
+        let text = std::fs::read_to_string(page).unwrap();
+        assert!(text.starts_with(&format!("# {code}: ")), "{code}");
+    }
+}
