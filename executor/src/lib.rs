@@ -11,6 +11,7 @@
 //! Read next: `supervise.rs`, then `run.rs`.
 
 mod bootstrap;
+mod cgroup;
 mod config_template;
 mod connect;
 mod download;

@@ -55,6 +55,8 @@ pub(crate) struct Start<'a> {
     pub(crate) user: Option<&'a Identity>,
     /// Limits.
     pub(crate) rlimits: &'a [Rlimit],
+    /// The file of its memory cgroup to join.
+    pub(crate) cgroup: Option<&'a Path>,
     /// Where its output goes.
     pub(crate) output: Output,
 }
@@ -83,6 +85,9 @@ impl Children {
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("mainstay-executor").arg("shim");
         command.arg("--parent").arg(rustix::process::getpid().as_raw_nonzero().to_string());
+        if let Some(cgroup) = start.cgroup {
+            command.arg("--cgroup").arg(cgroup);
+        }
         for rlimit in start.rlimits {
             let limits = match rlimit.limits {
                 Some((soft, hard)) => format!("{soft}:{hard}"),

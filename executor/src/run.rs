@@ -27,7 +27,7 @@ use crate::supervise::life::Exit;
 use crate::supervise::{Action, Event, Launch, Now, Settings, Supervisor};
 use crate::task::{self, Plan, TaskId};
 use crate::user::{self, Identity};
-use crate::{config_template, download, folder, volume};
+use crate::{cgroup, config_template, download, folder, volume};
 
 /// Reports waiting for the loop; a full queue makes the agent wait.
 const REPORTS: usize = 64;
@@ -40,6 +40,7 @@ struct Job {
     plan: Arc<Plan>,
     user: Option<Identity>,
     preparation: Option<AbortHandle>,
+    memory: Option<cgroup::Group>,
 }
 
 struct Executor {
@@ -50,6 +51,7 @@ struct Executor {
     /// The pod's files, as they were before the first task.
     fetched: Arc<Vec<OsString>>,
     children: Children,
+    memory: Option<cgroup::Memory>,
     jobs: BTreeMap<TaskId, Job>,
     ended_folders: folder::Ended,
     names: std::collections::BTreeSet<String>,
@@ -88,6 +90,7 @@ pub(crate) async fn run(environment: Environment) -> Result<(), String> {
         seed: *uuid::Uuid::new_v4().as_bytes(),
     };
     let libprocess_ip = environment.inherited.get("LIBPROCESS_IP").and_then(|ip| ip.parse::<IpAddr>().ok());
+    let memory = cgroup::Memory::find(&environment.directory);
     let mut executor = Executor {
         container_ip: libprocess_ip.filter(|ip| !ip.is_unspecified()),
         environment: Arc::new(environment),
@@ -96,6 +99,7 @@ pub(crate) async fn run(environment: Environment) -> Result<(), String> {
         started: Instant::now(),
         fetched: Arc::new(fetched),
         children: Children::default(),
+        memory,
         jobs: BTreeMap::new(),
         ended_folders: folder::Ended::default(),
         names: std::collections::BTreeSet::new(),
@@ -300,7 +304,7 @@ impl Executor {
                 self.console.use_prefix();
             }
             let rules = plan.rules;
-            self.jobs.entry(id).or_insert(Job { plan: Arc::new(plan), user, preparation: None });
+            self.jobs.entry(id).or_insert(Job { plan: Arc::new(plan), user, preparation: None, memory: None });
             rules
         });
         Launch { info: Box::new(info), rules }
@@ -327,7 +331,7 @@ impl Executor {
     }
 
     fn start(&mut self, task: &TaskId) -> Result<(), String> {
-        let Some(job) = self.jobs.get(task) else { return Err("the task is not known".to_owned()) };
+        let Some(job) = self.jobs.get_mut(task) else { return Err("the task is not known".to_owned()) };
         let environment = &self.environment;
         let folder = folder::path(&environment.sandbox, task);
         let open = |stream: Stream| {
@@ -336,12 +340,17 @@ impl Executor {
         };
         let (stdout, stderr) = (open(Stream::Stdout)?, open(Stream::Stderr)?);
         let variables = folder::environment(environment, task, &job.plan.command, None, self.container_ip);
+        if let (Some(memory), Some(bytes)) = (&self.memory, job.plan.memory) {
+            job.memory = memory.create(task, bytes);
+        }
+        let members = job.memory.as_ref().map(cgroup::Group::members);
         let start = Start {
             command: &job.plan.command,
             environment: &variables,
             folder: &folder,
             user: job.user.as_ref(),
             rlimits: &job.plan.rlimits,
+            cgroup: members.as_deref(),
             output: Output::Pipes,
         };
         let owner = Owner { task: task.clone(), check: None };
@@ -368,12 +377,14 @@ impl Executor {
             .map_err(|error| format!("cannot create the file of its output: {error}"))?;
         let variables =
             folder::environment(&self.environment, task, &job.plan.command, Some(command), self.container_ip);
+        let members = job.memory.as_ref().map(cgroup::Group::members);
         let start = Start {
             command,
             environment: &variables,
             folder: &folder,
             user: job.user.as_ref(),
             rlimits: &job.plan.rlimits,
+            cgroup: members.as_deref(),
             output: Output::File(output),
         };
         let owner = Owner { task: task.clone(), check: Some(kind) };
@@ -383,7 +394,11 @@ impl Executor {
     fn reap(&mut self) {
         for (owner, exit) in self.children.reap() {
             self.queue.push_back(match owner.check {
-                None => Event::Exited { task: owner.task, exit, out_of_memory: false },
+                None => {
+                    let memory = self.jobs.get(&owner.task).and_then(|job| job.memory.as_ref());
+                    let out_of_memory = memory.is_some_and(cgroup::Group::had_oom_kill);
+                    Event::Exited { task: owner.task, exit, out_of_memory }
+                }
                 Some(kind) => {
                     let result = match exit {
                         Exit::Status(status) => CheckResult::Code(status),
@@ -398,6 +413,9 @@ impl Executor {
     fn forget(&mut self, task: &TaskId) {
         self.children.forget(task);
         let Some(job) = self.jobs.remove(task) else { return };
+        if let Some(memory) = job.memory {
+            memory.remove();
+        }
         if let Some(old) = self.ended_folders.push(&job.plan.name, task.clone()) {
             let path: PathBuf = folder::path(&self.environment.sandbox, &old);
             self.work.spawn_blocking(move || {

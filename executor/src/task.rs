@@ -116,6 +116,10 @@ pub(crate) struct Plan {
     pub(crate) downloads: Vec<Download>,
     /// What to link first.
     pub(crate) volumes: Vec<VolumeLink>,
+    /// Memory it may use; `None`: as much as the pod has.
+    ///
+    /// Units: bytes.
+    pub(crate) memory: Option<u64>,
     /// Limits of the process.
     pub(crate) rlimits: Vec<Rlimit>,
     /// The readiness check's command.
@@ -199,6 +203,7 @@ impl Plan {
             user: wire.user.clone().filter(|user| !user.is_empty()),
             downloads: wire.uris.iter().map(read_uri).collect::<Result<_, _>>()?,
             volumes: read_volumes(info)?,
+            memory: read_memory(info),
             rlimits: read_rlimits(info)?,
             readiness,
             health,
@@ -346,6 +351,14 @@ fn read_volumes(info: &v1::TaskInfo) -> Result<Vec<VolumeLink>, Error> {
         }
     }
     Ok(links)
+}
+
+/// The task's memory: its limit when it has one, else what it reserved.
+fn read_memory(info: &v1::TaskInfo) -> Option<u64> {
+    let reserved = info.resources.iter().filter(|resource| resource.name == "mem");
+    let reserved = reserved.filter_map(|resource| resource.scalar.as_ref()).map(|scalar| scalar.value).sum::<f64>();
+    let megabytes = info.limits.get("mem").map_or(reserved, |limit| limit.value);
+    (megabytes > 0.0 && megabytes.is_finite()).then_some((megabytes * 1024.0 * 1024.0) as u64)
 }
 
 fn read_rlimits(info: &v1::TaskInfo) -> Result<Vec<Rlimit>, Error> {

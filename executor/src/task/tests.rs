@@ -162,6 +162,19 @@ fn what_cannot_be_run_is_refused_with_a_reason() {
 }
 
 #[test]
+fn memory_is_the_limit_or_what_was_reserved() {
+    let mem = |value: f64| v1::value::Scalar { value };
+    let resource = |value| v1::Resource { name: "mem".to_owned(), scalar: Some(mem(value)), ..Default::default() };
+    let mut task = v1::TaskInfo { resources: vec![resource(32.0), resource(0.5)], ..info(&command("x")) };
+    assert_eq!(Plan::from_wire(&task).unwrap().memory, Some(34_078_720));
+    task.limits.insert("mem".to_owned(), mem(64.0));
+    assert_eq!(Plan::from_wire(&task).unwrap().memory, Some(67_108_864));
+    task.limits.insert("mem".to_owned(), mem(f64::INFINITY));
+    assert_eq!(Plan::from_wire(&task).unwrap().memory, None);
+    assert_eq!(Plan::from_wire(&info(&command("x"))).unwrap().memory, None);
+}
+
+#[test]
 fn limits_are_pairs() {
     use v1::r_limit_info::RLimit;
     use v1::r_limit_info::r_limit::Type;
