@@ -123,7 +123,13 @@ pub(crate) async fn run(environment: Environment) -> Result<(), String> {
             Some((task, result)) = preparations.recv() => executor.prepared(task, result),
             _ = child_ended.recv() => executor.reap(),
             _ = terminate.recv() => executor.queue.push_back(Event::Shutdown),
-            Some(_) = executor.work.join_next() => {}
+            Some(ended) = executor.work.join_next() => {
+                // What it was to report will never come; the tasks must not be left to themselves.
+                if let Err(error) = ended && error.is_panic() {
+                    process::kill_descendants();
+                    return Err(format!("a part of the executor failed: {error}"));
+                }
+            }
             () = tokio::time::sleep_until(wake_at.into()) => executor.queue.push_back(Event::Tick),
         }
     }
