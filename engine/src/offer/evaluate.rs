@@ -38,8 +38,7 @@ pub struct Evaluation {
 /// Runs all stages.
 pub fn evaluate<'a>(requirement: &'a Requirement<'a>, offer: &'a Offer, ids: &mut Generator) -> Evaluation {
     let is_placed = !is_given_up(requirement) && has_reservation(requirement);
-    let running = if is_placed { stage::executor::running(requirement) } else { None };
-    let (outcome, executor) = stage::executor::evaluate(requirement, offer, running, ids);
+    let (outcome, executor) = stage::executor::evaluate(requirement, offer, is_placed, ids);
     let mut run = Run {
         requirement,
         pool: Pool::new(offer, &requirement.config.role),
@@ -333,6 +332,25 @@ mod tests {
         assert_eq!(accepted.planned, []);
         assert_eq!(ids_of(&world.stored), before);
         assert_eq!(world.stored.iter().map(|task| task.ports.clone()).collect::<Vec<_>>(), ports, "dynamic ports too");
+    }
+
+    #[test]
+    fn a_pod_that_ended_waits_for_its_executor_to_exit() {
+        let mut world = World::new(pod());
+        world.launch(&BOTH, Recovery::None);
+        let executor = world.offer().executor_ids;
+        world.end();
+        let offer = Offer { executor_ids: executor.clone(), ..world.offer() };
+        let evaluation = world.evaluate_offer(&offer, &BOTH, Recovery::Transient);
+        assert_eq!(evaluation.report.obstacles().len(), 1, "whatever else is offered already");
+        assert_eq!(evaluation.report.ending_executor(), executor.first());
+        assert!(world.evaluate_offer(&offer, &BOTH, Recovery::Permanent).accepted.is_none(), "nothing is free there");
+        let free = Offer { executor_ids: executor, ..fixture::offer(fixture::roomy()) };
+        assert!(
+            world.evaluate_offer(&free, &BOTH, Recovery::Permanent).accepted.is_some(),
+            "a given up pod need not wait"
+        );
+        world.launch(&BOTH, Recovery::Transient);
     }
 
     #[test]

@@ -25,6 +25,10 @@ pub enum Reason {
     ExecutorForeign {
         id: ExecutorId,
     },
+    /// Its tasks have ended, it has not: what it holds is not offered yet, and two executors would be two pods.
+    ExecutorEnding {
+        id: ExecutorId,
+    },
 
     NoPlacementRule,
     PlacementKept,
@@ -270,6 +274,12 @@ impl fmt::Display for Reason {
                 "Running tasks of the pod belong to Executor ID '{id}' of another scheduler, which cannot run a task of this one; \
                  restart the whole pod"
             ),
+            Self::ExecutorEnding { id } => {
+                write!(
+                    f,
+                    "Executor ID '{id}' of the pod's ended tasks is still on the agent; its resources come back when it exits"
+                )
+            }
             Self::NoPlacementRule => f.write_str("No placement rule defined"),
             Self::PlacementKept => f.write_str("Placement rule not applied: the pod stays where its reservations are"),
             Self::Matches { key, found, wanted } => write!(f, "{key} '{found}' matches '{wanted}'"),
@@ -422,6 +432,7 @@ mod tests {
             Reason::ExecutorFound { id: executor() },
             Reason::ExecutorMissing { id: executor() },
             Reason::ExecutorForeign { id: executor() },
+            Reason::ExecutorEnding { id: executor() },
             Reason::NoPlacementRule,
             Reason::PlacementKept,
             Reason::Matches { key: Key::Hostname, found: text("h1"), wanted: text("h.*") },

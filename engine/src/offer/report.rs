@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use super::Offer;
 pub use super::reason::{Reason, Shortfall};
 use super::stage::OfferStage;
+use crate::ids::ExecutorId;
 
 /// Outcome of one stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +128,14 @@ impl Report {
     /// The first obstacle.
     pub fn first_failure(&self) -> Option<&Outcome> {
         self.obstacles().into_iter().next()
+    }
+
+    /// The executor that the pod waits for, where its tasks have ended and it has not. Shutting it down ends the wait.
+    pub fn ending_executor(&self) -> Option<&ExecutorId> {
+        self.outcomes.iter().find_map(|outcome| {
+            let Reason::ExecutorEnding { id } = &outcome.reason else { return None };
+            Some(id)
+        })
     }
 
     /// The amounts that are missing, in stage order.

@@ -17,12 +17,17 @@ use crate::task::status::State;
 pub(in crate::offer) fn evaluate<'a>(
     requirement: &'a Requirement<'a>,
     offer: &Offer,
-    running: Option<&'a Executor>,
+    is_placed: bool,
     ids: &mut Generator,
 ) -> (Outcome, ExecutorDraft<'a>) {
-    let Some(executor) = running else {
+    let Some(executor) = is_placed.then(|| running(requirement)).flatten() else {
         let id = ids.executor_id(&requirement.spec.id_safe_name(), &requirement.pod.pod_type);
-        let outcome = Outcome::pass(OfferStage::Executor, Reason::ExecutorNew { id: id.clone() });
+        let ending = requirement.stored.iter().filter_map(|task| task.executor.as_ref());
+        let outcome = match ending.map(|executor| &executor.id).find(|id| is_placed && offer.executor_ids.contains(id))
+        {
+            Some(ending) => Outcome::fail(OfferStage::Executor, Reason::ExecutorEnding { id: ending.clone() }),
+            None => Outcome::pass(OfferStage::Executor, Reason::ExecutorNew { id: id.clone() }),
+        };
         return (outcome, ExecutorDraft::New { id, claims: Vec::new() });
     };
     let id = executor.id.clone();
@@ -37,7 +42,7 @@ pub(in crate::offer) fn evaluate<'a>(
 }
 
 /// The executor that must be joined: two of one pod instance would be two pods.
-pub(in crate::offer) fn running<'a>(requirement: &Requirement<'a>) -> Option<&'a Executor> {
+fn running<'a>(requirement: &Requirement<'a>) -> Option<&'a Executor> {
     let is_live = |state| matches!(state, State::Staging | State::Starting | State::Running);
     requirement
         .stored
