@@ -173,3 +173,6 @@ impl Running {
         exit
     }
 }
+
+#[cfg(test)]
+mod tests;

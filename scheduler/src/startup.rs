@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_engine::config::Config;
@@ -53,6 +54,9 @@ pub const EXIT_API: u8 = 9;
 pub const EXECUTOR: &str = "mainstay-executor";
 /// Largest specification file read.
 const SPEC_BYTES: u64 = 4 * 1024 * 1024;
+/// How often a port in use is tried, and the wait between.
+const BIND_TRIES: u32 = 6;
+const BIND_WAIT: Duration = Duration::from_millis(200);
 /// Node of the framework's id, an encoded `FrameworkID`.
 const FRAMEWORK_ID_NODE: &str = "FrameworkID";
 
@@ -341,17 +345,26 @@ fn find_executor(given: Option<PathBuf>) -> Result<PathBuf, String> {
     ))
 }
 
+/// Listens on a port of all addresses. One that is in use is tried again for a moment: a predecessor that was just killed may still be
+/// on its way out.
 async fn bind(port: u16) -> Result<TcpListener, Exit> {
-    TcpListener::bind(("0.0.0.0", port)).await.map_err(|error| {
-        let help = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                ": another program listens there; choose another PORT_API or stop that one"
+    let mut tries = 1;
+    let error = loop {
+        match TcpListener::bind(("0.0.0.0", port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && tries < BIND_TRIES => {
+                tries += 1;
+                tokio::time::sleep(BIND_WAIT).await;
             }
-            std::io::ErrorKind::PermissionDenied => ": ports below 1024 need a privilege; choose another PORT_API",
-            _ => "",
-        };
-        Exit::new(EXIT_API, format!("cannot serve the API on port {port} (PORT_API): {error}{help}"))
-    })
+            Err(error) => break error,
+        }
+    };
+    let help = match error.kind() {
+        std::io::ErrorKind::AddrInUse => ": another program listens there; choose another PORT_API or stop that one",
+        std::io::ErrorKind::PermissionDenied => ": ports below 1024 need a privilege; choose another PORT_API",
+        _ => "",
+    };
+    Err(Exit::new(EXIT_API, format!("cannot serve the API on port {port} (PORT_API): {error}{help}")))
 }
 
 /// Our own address on the way to the master, for tasks to reach us. Sends nothing.
