@@ -18,5 +18,6 @@ pub mod process;
 pub mod proxy;
 pub mod raw_framework;
 pub mod scheduler;
+pub mod simulation;
 pub mod wait;
 pub mod zookeeper;

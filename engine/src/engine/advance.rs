@@ -6,6 +6,7 @@ use super::{DEPLOY, Engine, RECOVERY};
 use crate::effect::{Call, Effects};
 use crate::ids::{AgentId, PodInstance, TaskId};
 use crate::journal::Entry;
+use crate::limits::RELEASE_SWEEP;
 use crate::offer::demand::Action;
 use crate::offer::requirement::Recovery;
 use crate::plan::coordinator::{self, Place};
@@ -28,6 +29,12 @@ impl Engine {
         if self.is_subscribed {
             effects.send.extend(self.killer.due(now));
             let (calls, lost_patience) = self.reconciler.due(self.config.implicit_reconciliation, now);
+            let is_implicit = |call: &Call| matches!(call, Call::Reconcile { tasks } if tasks.is_empty());
+            if !self.state.releasing.is_empty() && calls.iter().any(is_implicit) {
+                // An agent that was away may have come back with what is to be released, and nothing tells us so.
+                self.demand.sweep(now, RELEASE_SWEEP);
+                self.demand.want_revive();
+            }
             effects.send.extend(calls);
             if lost_patience {
                 self.reconciled(effects);

@@ -20,7 +20,7 @@ use crate::offer::requirement::{Accepted, Recovery, Requirement};
 use crate::plan::coordinator::{self, Place};
 use crate::resource::Resource;
 use crate::state::Task;
-use crate::task::status::Status;
+use crate::task::status::{State, Status};
 use crate::units::{Millis, Timestamp};
 use crate::view::{Outcome, Outcomes};
 
@@ -250,10 +250,14 @@ impl Engine {
 
     /// Stores what the accept is going to do, then lets it be sent.
     fn accept(&mut self, wanted: &Wanted, offer: &Offer, accepted: Accepted, now: Timestamp, effects: &mut Effects) {
-        let old: Vec<(ResourceId, AgentId)> = self
-            .state
-            .pod_tasks(&wanted.pod)
-            .into_iter()
+        // What an agent held that will never come back needs no releasing.
+        let stored = self.state.pod_tasks(&wanted.pod);
+        let is_gone = |agent: &AgentId| {
+            stored.iter().any(|task| task.agent_id == *agent && task.state() == Some(State::GoneByOperator))
+        };
+        let old: Vec<(ResourceId, AgentId)> = stored
+            .iter()
+            .filter(|task| !is_gone(&task.agent_id))
             .flat_map(|task| task.resource_ids().map(|id| (id, task.agent_id.clone())))
             .collect();
         let mut launches: Vec<(TaskName, TaskId)> = Vec::new();
