@@ -76,7 +76,12 @@ impl std::error::Error for Failure {}
 
 /// Runs one scenario with one seed. `trace_lines` bounds what a failure tells; 0 tells nothing; `usize::MAX` prints everything as it
 /// happens.
-pub fn run(scenario: &Scenario, seed: u64, crash: Option<CrashPoint>, trace_lines: usize) -> Result<Stats, Box<Failure>> {
+pub fn run(
+    scenario: &Scenario,
+    seed: u64,
+    crash: Option<CrashPoint>,
+    trace_lines: usize,
+) -> Result<Stats, Box<Failure>> {
     world::World::new(scenario, seed, crash, trace_lines).run()
 }
 

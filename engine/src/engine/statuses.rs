@@ -12,6 +12,10 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+use mainstay_proto::splice;
+use mainstay_proto::v1::OperationState;
+
 use super::{Engine, RECOVERY};
 use crate::effect::{Call, Effects};
 use crate::event::OperationStatus;
@@ -21,11 +25,6 @@ use crate::limits::{INVALID_LAUNCH_BACKOFF, RELEASE_SWEEP};
 use crate::state::{Task, paths, rewrite};
 use crate::task::status::{State, Status};
 use crate::units::Timestamp;
-
-/// Wire number of OPERATION_FINISHED.
-const OPERATION_FINISHED: i32 = 3;
-/// Wire numbers of the states in which an operation is still on its way or its fate unknown: UNSUPPORTED, PENDING, UNREACHABLE, RECOVERING, UNKNOWN.
-const OPERATION_UNDECIDED: [i32; 5] = [0, 1, 7, 9, 10];
 
 impl Engine {
     pub(super) fn status(&mut self, status: Status, now: Timestamp, effects: &mut Effects) {
@@ -69,12 +68,12 @@ impl Engine {
     }
 
     fn status_of_current(&mut self, task: Task, status: Status, now: Timestamp, effects: &mut Effects) {
-        if let Some(why) = why_passed_over(task.state(), status.state) {
+        if let Some(why) = why_passed_over(&task, &status) {
             effects.journal.push(Entry::StatusIgnored { task_id: status.task_id, state: status.state, why });
             return;
         }
-        let state = status.state;
-        let status = keep_readiness_mark(&task, status);
+        let (state, status_id) = (status.state, status.task_id.clone());
+        let status = keep_readiness(&task, status);
         self.state.put_status(&task.name, status, &mut effects.commit);
         let Some(task) = self.state.tasks.get(&task.name).map(|task| task.as_ref().clone()) else { return };
 
@@ -88,6 +87,10 @@ impl Engine {
                 }
                 self.demand.sweep(now, RELEASE_SWEEP);
             }
+        }
+        if matches!(state, State::Unreachable | State::Lost | State::Unknown) {
+            // An agent that comes back without the task says nothing about it: only asking tells that the launch is gone.
+            self.reconciler.expect(status_id, Some(task.agent_id.clone()), now);
         }
         if state == State::GoneByOperator {
             self.agent_is_gone(&task, effects);
@@ -234,19 +237,27 @@ impl Engine {
                 provider_id: status.provider_id,
             });
         }
-        let is_undecided = OPERATION_UNDECIDED.contains(&status.state);
-        if status.state != OPERATION_FINISHED && !is_undecided {
+        let is_finished = status.state == OperationState::OperationFinished as i32;
+        let has_failed = matches!(
+            OperationState::try_from(status.state),
+            Ok(OperationState::OperationFailed
+                | OperationState::OperationError
+                | OperationState::OperationDropped
+                | OperationState::OperationGoneByOperator)
+        );
+        if has_failed {
             effects.journal.push(Entry::OperationFailed {
                 operation_id: status.operation_id.to_string(),
                 state: status.state,
                 message: status.message,
             });
         }
-        if is_undecided {
+        // Anything else is still on its way, or its fate is unknown.
+        if !is_finished && !has_failed {
             return;
         }
         if let Some(resource) = self.releases.remove(&status.operation_id) {
-            if status.state == OPERATION_FINISHED {
+            if is_finished {
                 self.unseen.remove(&resource);
                 self.state.released(&resource, &mut effects.commit);
             } else {
@@ -257,15 +268,21 @@ impl Engine {
 }
 
 /// Why a status of the current launch changes nothing.
-fn why_passed_over(stored: Option<State>, new: State) -> Option<&'static str> {
-    let stored = stored?;
-    let ended_by_executor = matches!(stored, State::Finished | State::Failed | State::Killed);
-    if ended_by_executor && new != stored {
+fn why_passed_over(task: &Task, new: &Status) -> Option<&'static str> {
+    let stored = task.status.as_ref().filter(|stored| stored.task_id == new.task_id)?;
+    let ended_by_executor = matches!(stored.state, State::Finished | State::Failed | State::Killed);
+    if ended_by_executor && new.state != stored.state {
         return Some("the launch has already ended");
     }
-    let is_guess = matches!(new, State::Lost | State::Gone | State::Dropped | State::Unknown | State::Unreachable);
-    if stored.is_terminal() && is_guess && new != stored {
+    let is_guess =
+        matches!(new.state, State::Lost | State::Gone | State::Dropped | State::Unknown | State::Unreachable);
+    if stored.state.is_terminal() && is_guess && new.state != stored.state {
         return Some("the first reason is the real one");
+    }
+    // Both are updates of the executor or agent, stamped by the same clock: a late repetition must not undo what came after it.
+    let is_older = stored.timestamp.zip(new.timestamp).is_some_and(|(stored, new)| new < stored);
+    if stored.uuid.is_some() && new.uuid.is_some() && is_older {
+        return Some("a later update of this launch is known");
     }
     None
 }
@@ -275,12 +292,32 @@ fn proves_reservations(state: State) -> bool {
     matches!(state, State::Starting | State::Running | State::Killing | State::Finished | State::Failed | State::Killed)
 }
 
-/// A reconciliation answer repeats the state without labels; the mark of an older executor must not get lost.
-fn keep_readiness_mark(task: &Task, mut status: Status) -> Status {
-    let Some(stored) = &task.status else { return status };
-    let is_repetition = stored.task_id == status.task_id && stored.state == status.state && status.uuid.is_none();
-    if is_repetition && stored.readiness_label.is_some() && status.readiness_label.is_none() {
-        status = stored.clone();
+/// What the master says by itself about a launch (an answer to reconciliation, an agent that is lost or back) may lack what the executor told:
+/// whether the task is ready. Nothing contradicts it, so it is carried over.
+///
+/// Source: reconciliation answers carry no labels; whether they carry the check status depends on what the master remembers.
+fn keep_readiness(task: &Task, status: Status) -> Status {
+    const FIELD_LABELS: u32 = 12;
+    const FIELD_CHECK_STATUS: u32 = 15;
+    let Some(stored) = task.status.as_ref().filter(|stored| stored.task_id == status.task_id) else { return status };
+    if status.uuid.is_some() {
+        return status;
     }
-    status
+    let mut bytes = status.bytes.to_vec();
+    let mut carry = |field: u32| {
+        let fields = splice::fields(&stored.bytes).unwrap_or_default();
+        for field in fields.iter().filter(|found| found.number == field) {
+            bytes.extend_from_slice(field.bytes);
+        }
+    };
+    if !status.has_check_status && stored.has_check_status {
+        carry(FIELD_CHECK_STATUS);
+    }
+    if status.readiness_label.is_none() && stored.readiness_label.is_some() {
+        carry(FIELD_LABELS);
+    }
+    if bytes.len() == status.bytes.len() {
+        return status;
+    }
+    Status::parse(Bytes::from(bytes)).unwrap_or(status)
 }

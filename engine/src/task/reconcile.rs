@@ -50,7 +50,7 @@ impl Reconciler {
         self.is_first_round_done
     }
 
-    /// Watches a launch until something is heard of it.
+    /// Watches a launch that nothing is known of (just made, or its agent away) and asks again after a while.
     pub fn expect(&mut self, task_id: TaskId, agent_id: Option<AgentId>, now: Timestamp) {
         self.launches.insert(task_id, (agent_id, now.plus(LAUNCH_UNANSWERED)));
     }

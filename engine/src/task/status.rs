@@ -5,6 +5,7 @@ pub mod parse;
 use bytes::Bytes;
 
 use crate::ids::{AgentId, ExecutorId, TaskId};
+use crate::units::Timestamp;
 
 /// One status update, with the bytes Mesos sent.
 ///
@@ -35,8 +36,8 @@ pub struct Status {
     pub readiness_label: Option<bool>,
     /// Addresses of the container.
     pub addresses: Vec<String>,
-    /// Seconds since the epoch.
-    pub timestamp: Option<u64>,
+    /// When it was made; the agent's clock, or the master's.
+    pub timestamp: Option<Timestamp>,
     /// The message exactly as received; stored as such.
     pub bytes: Bytes,
 }

@@ -47,7 +47,12 @@ impl Rules {
     }
 
     /// The rules about a call that is about to leave.
-    pub(super) fn call(&mut self, call: &Call, stored: &BTreeMap<String, Bytes>, cluster: &Cluster) -> Result<(), String> {
+    pub(super) fn call(
+        &mut self,
+        call: &Call,
+        stored: &BTreeMap<String, Bytes>,
+        cluster: &Cluster,
+    ) -> Result<(), String> {
         let operations = call.accept.iter().flat_map(|accept| &accept.operations);
         for operation in operations {
             let single = operation.launch.iter().flat_map(|launch| &launch.task_infos);
@@ -68,7 +73,9 @@ impl Rules {
     ) -> Result<(), String> {
         let state = check::reload(stored);
         let id = &task.task_id.value;
-        let Some(known) = state.tasks.values().find(|known| known.task_id.as_ref().is_some_and(|known| known.as_str() == id)) else {
+        let Some(known) =
+            state.tasks.values().find(|known| known.task_id.as_ref().is_some_and(|known| known.as_str() == id))
+        else {
             return Err(format!("launch {id} is sent and not stored"));
         };
         if known.state() != Some(TaskState::Staging) {
@@ -89,7 +96,10 @@ impl Rules {
         for other in cluster.live_tasks().iter().filter(|other| other.name == task.name && other.task_id != *id) {
             let told = self.told.get(&other.task_id);
             if told.is_none_or(|told| told.is_live()) {
-                return Err(format!("launch {id} is sent while {} may live; it was last told as {told:?}", other.task_id));
+                return Err(format!(
+                    "launch {id} is sent while {} may live; it was last told as {told:?}",
+                    other.task_id
+                ));
             }
         }
         Ok(())
@@ -98,7 +108,8 @@ impl Rules {
     /// The rules about what the cluster did.
     pub(super) fn outputs(&mut self, outputs: &[Output], cluster: &Cluster) -> Result<(), String> {
         for task in cluster.live_tasks().iter().filter(|task| task.state == wire::TaskState::TaskRunning) {
-            let volumes = task.info.resources.iter().filter_map(|resource| resource.disk.as_ref()?.persistence.as_ref());
+            let volumes =
+                task.info.resources.iter().filter_map(|resource| resource.disk.as_ref()?.persistence.as_ref());
             self.used.extend(volumes.map(|volume| volume.id.clone()));
         }
         for output in outputs {
@@ -141,7 +152,8 @@ impl Rules {
             }
         }
         for (id, name) in &live {
-            let is_known = state.tasks.values().any(|task| task.task_id.as_ref().is_some_and(|known| known.as_str() == id));
+            let is_known =
+                state.tasks.values().any(|task| task.task_id.as_ref().is_some_and(|known| known.as_str() == id));
             if !is_known {
                 problems.push(format!("{id} ({name}) runs and is not stored"));
             }
@@ -150,7 +162,10 @@ impl Rules {
         let mut reserved = BTreeSet::new();
         for agent in (0..cluster.config().agents.len()).filter(|agent| !is_gone(*agent)) {
             for resource in cluster.reservations(agent) {
-                let id = Resource::from_wire(&resource).ok().and_then(|resource| resource.resource_id()).map(|id| id.to_string());
+                let id = Resource::from_wire(&resource)
+                    .ok()
+                    .and_then(|resource| resource.resource_id())
+                    .map(|id| id.to_string());
                 let id = id.unwrap_or_default();
                 if !kept.contains(&id) {
                     problems.push(format!("reservation {id} on agent {agent} is nobody's"));
@@ -164,8 +179,10 @@ impl Rules {
         if !state.planned.is_empty() {
             problems.push(format!("reservations are still planned: {:?}", state.planned));
         }
-        if !state.releasing.is_empty() {
-            problems.push(format!("reservations are still being released: {:?}", state.releasing));
+        // What an agent held that is gone for good is never seen again; it stays noted, in case it comes back under the same id.
+        let is_there = |agent: &str| cluster.agent_of(agent).is_some_and(|agent| !is_gone(agent));
+        for (id, agent) in state.releasing.iter().filter(|(_, agent)| is_there(agent.as_str())) {
+            problems.push(format!("reservation {id} on {agent} is still being released"));
         }
         if problems.is_empty() { Ok(()) } else { Err(problems.join("\n  ")) }
     }

@@ -16,7 +16,7 @@ use mainstay_engine::task::status::State;
 use mainstay_engine::units::{Millis, Scalar, Timestamp};
 use mainstay_engine::{Engine, check};
 use mainstay_proto::v1::scheduler::{self, call, event};
-use mainstay_proto::v1::{self as wire};
+use mainstay_proto::v1::{self as wire, executor};
 use mainstay_scheduler::mesos::convert::{self, Incoming};
 use mainstay_scheduler::mesos::subscribe::Identity;
 use prost::Message;
@@ -42,6 +42,8 @@ enum Happening {
     ToMaster { stream_id: String, call: Box<scheduler::Call> },
     /// The master notices that a connection broke.
     MasterNotices { conn: u64 },
+    /// An executor repeats a call that its agent was not ready for.
+    ExecutorRepeats { agent: usize, call: Box<executor::Call> },
     /// Something goes wrong.
     Fault(Fault),
 }
@@ -262,7 +264,11 @@ impl<'a> World<'a> {
             .iter()
             .filter(|plan| plan.name != "backup")
             .flat_map(|plan| {
-                let phases = plan.phases.iter().filter(|phase| phase.is_interrupted).map(|phase| (plan.name.clone(), Some(phase.name.clone())));
+                let phases = plan
+                    .phases
+                    .iter()
+                    .filter(|phase| phase.is_interrupted)
+                    .map(|phase| (plan.name.clone(), Some(phase.name.clone())));
                 phases.chain([(plan.name.clone(), None)]).collect::<Vec<_>>()
             })
             .collect();
@@ -317,6 +323,7 @@ impl<'a> World<'a> {
                 self.input(Input::SchedulerCall { stream_id: Some(stream_id), call })
             }
             Happening::MasterNotices { conn } => self.input(Input::SchedulerDisconnected { conn }),
+            Happening::ExecutorRepeats { agent, call } => self.input(Input::ExecutorCall { agent, call }),
             Happening::Fault(fault) => self.fault(fault),
         }
     }
@@ -324,6 +331,10 @@ impl<'a> World<'a> {
     /// Steps the cluster and carries its outputs on.
     fn input(&mut self, input: Input) -> Step {
         let is_call = matches!(input, Input::SchedulerCall { .. });
+        let of_executor = match &input {
+            Input::ExecutorCall { agent, call } => Some((*agent, call.clone())),
+            _ => None,
+        };
         let outputs = self.cluster.step(input, self.now);
         self.executors.observe(&outputs, self.now);
         self.rules.outputs(&outputs, &self.cluster)?;
@@ -332,6 +343,13 @@ impl<'a> World<'a> {
                 Output::StreamOpened { conn, stream_id } if conn == self.conn => self.stream_id = Some(stream_id),
                 Output::ToScheduler { conn, event } => self.deliver(conn, &event),
                 Output::CloseScheduler { conn } if conn == self.conn => self.lose_connection(false)?,
+                Output::Refused { status: 503, .. } if of_executor.is_some() => {
+                    // What an executor has to tell it tells until its agent takes it.
+                    if let Some((agent, call)) = of_executor.clone() {
+                        let at = self.now + Duration::from_millis(100);
+                        self.schedule(at, Happening::ExecutorRepeats { agent, call });
+                    }
+                }
                 Output::Refused { status, text } => {
                     self.note(|| format!("refused {status}: {text}"));
                     // The client resubscribes when a call is refused.
@@ -339,7 +357,9 @@ impl<'a> World<'a> {
                         self.lose_connection(true)?;
                     }
                 }
-                Output::DestroyVolume { agent, volume } => self.note(|| format!("agent-{agent} destroys volume {}", volume.id)),
+                Output::DestroyVolume { agent, volume } => {
+                    self.note(|| format!("agent-{agent} destroys volume {}", volume.id))
+                }
                 _ => {}
             }
         }
@@ -370,7 +390,9 @@ impl<'a> World<'a> {
                 if let Some(one) = malformed.first() {
                     return Err(format!("an offer was refused: {}", one.error));
                 }
-                self.note(|| format!("-> offers {:?}", offers.iter().map(|offer| offer.hostname.as_str()).collect::<Vec<_>>()));
+                self.note(|| {
+                    format!("-> offers {:?}", offers.iter().map(|offer| offer.hostname.as_str()).collect::<Vec<_>>())
+                });
                 self.feed(Event::Offers(offers))
             }
             Incoming::Event(event) => {
@@ -422,8 +444,9 @@ impl<'a> World<'a> {
             is_suppress_disabled: false,
         };
         self.note(|| "the scheduler starts".to_owned());
-        let (engine, effects) = Engine::start(config, self.scenario.spec.clone(), self.stored.clone(), ids, self.timestamp())
-            .map_err(|problem| format!("the engine does not start: {problem}"))?;
+        let (engine, effects) =
+            Engine::start(config, self.scenario.spec.clone(), self.stored.clone(), ids, self.timestamp())
+                .map_err(|problem| format!("the engine does not start: {problem}"))?;
         self.engine = Some(engine);
         self.perform(effects)?;
         if self.engine.is_some() {
@@ -490,8 +513,12 @@ impl<'a> World<'a> {
 
     /// What is on its way when a connection breaks arrives up to some point only.
     fn drop_on_its_way(&mut self) {
-        let calls: Vec<_> =
-            self.queue.iter().filter(|(_, what)| matches!(what, Happening::ToMaster { .. })).map(|(key, _)| *key).collect();
+        let calls: Vec<_> = self
+            .queue
+            .iter()
+            .filter(|(_, what)| matches!(what, Happening::ToMaster { .. }))
+            .map(|(key, _)| *key)
+            .collect();
         let kept = self.rng.below(calls.len() as u64 + 1) as usize;
         for key in calls.into_iter().skip(kept) {
             self.queue.remove(&key);
@@ -661,7 +688,10 @@ impl<'a> World<'a> {
             Fault::AgentGone => {
                 let agent = self.pick_agent();
                 // Two world pods on hosts of their own and hello need room for the rest of the run.
-                if self.gone_agents.len() >= 1 || self.parted_agents.contains(&agent) || self.stopped_agents.contains(&agent) {
+                if self.gone_agents.len() >= 1
+                    || self.parted_agents.contains(&agent)
+                    || self.stopped_agents.contains(&agent)
+                {
                     return Ok(());
                 }
                 self.gone_agents.insert(agent);

@@ -8,6 +8,7 @@ use prost::Message as _;
 
 use super::{Source, State, Status};
 use crate::ids::{self, AgentId, ExecutorId, TaskId};
+use crate::units::Timestamp;
 
 /// Label with which the older executor says that the readiness check has passed.
 pub const LABEL_READINESS_PASSED: &str = "readiness_check_passed";
@@ -79,7 +80,10 @@ impl Status {
                 .flat_map(|network| &network.ip_addresses)
                 .filter_map(|address| address.ip_address.clone())
                 .collect(),
-            timestamp: wire.timestamp.filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64),
+            timestamp: wire
+                .timestamp
+                .filter(|seconds| *seconds >= 0.0)
+                .map(|seconds| Timestamp((seconds * 1000.0) as u64)),
             bytes,
         })
     }
@@ -137,7 +141,7 @@ mod tests {
         assert_eq!(status.executor_id.unwrap().as_str(), "e");
         assert_eq!(status.uuid.unwrap().len(), 16);
         assert_eq!((status.check_exit_code, status.has_check_status), (Some(3), true));
-        assert_eq!((status.readiness_label, status.timestamp), (Some(true), Some(12)));
+        assert_eq!((status.readiness_label, status.timestamp), (Some(true), Some(Timestamp(12_900))));
         assert_eq!(status.addresses, ["10.0.0.1"]);
     }
 
