@@ -26,17 +26,18 @@ mod faults;
 pub mod ids;
 mod master;
 mod operations;
-mod operator;
+pub(crate) mod operator;
 mod reconcile;
 pub mod resources;
 mod saved;
 mod updates;
-mod validation;
+pub(crate) mod validation;
 pub mod view;
 
 use agent::Agent;
 use ids::Rng;
 use master::Master;
+pub use saved::RestoreError;
 
 /// Position of an agent in [`Config::agents`]; unlike its id it never changes.
 pub type AgentIndex = usize;

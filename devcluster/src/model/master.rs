@@ -428,7 +428,7 @@ impl Cluster {
                 }
             }
             CallType::UpdateFramework => {
-                self.update_framework(framework_id, *call.update_framework.unwrap_or_default())
+                self.update_framework(framework_id, *call.update_framework.unwrap_or_default());
             }
             // Accepted and without effect: no inverse offers are ever sent, and the allocator ignores requests.
             CallType::AcceptInverseOffers | CallType::DeclineInverseOffers | CallType::Request => {}

@@ -112,7 +112,7 @@ impl Cluster {
                     return Err("Reserve operations with a source are not supported by the scheduler API".into());
                 }
                 normalize(&mut reserve.resources, &pool.role)?;
-                self.reserve_pairs(&info, pool, &reserve.resources)?
+                reserve_pairs(&info, pool, &reserve.resources)?
             }
             OperationType::Unreserve => {
                 let unreserve = operation.unreserve.as_mut().ok_or("Expecting 'unreserve' to be present")?;
@@ -176,46 +176,6 @@ impl Cluster {
             let report = feedback.then_some((uuid, operation.id.clone()));
             self.agent_apply(agent, &pool.framework_id, from, to, report);
         }
-    }
-
-    fn reserve_pairs(
-        &self,
-        info: &v1::FrameworkInfo,
-        pool: &Pool,
-        list: &[Resource],
-    ) -> Result<Vec<(Resource, Resource)>, Problem> {
-        let bad = |problem: String| Err(format!("Invalid RESERVE Operation: {problem}"));
-        let subscribed = validation::roles(info);
-        for resource in list {
-            if !resources::is_dynamically_reserved(resource) {
-                return bad(format!("Resource {} is not dynamically reserved", describe([resource])));
-            }
-            let role = resources::reservation_role(resource).unwrap_or_default();
-            if role != pool.role {
-                return bad(format!(
-                    "A reserve operation was attempted for a resource with role '{role}', but the resources are allocated to role '{}'",
-                    pool.role
-                ));
-            }
-            if !subscribed.iter().any(|known| known == role) {
-                return bad(format!("The framework is not subscribed to role '{role}'"));
-            }
-            let principal = resource.reservations.last().and_then(|last| last.principal.as_ref());
-            if info.principal.is_some() && principal != info.principal.as_ref() {
-                return bad(format!(
-                    "A reserve operation was attempted by principal '{}', but there is a reserved resource in the request with principal '{}'",
-                    info.principal(),
-                    principal.map_or("", String::as_str)
-                ));
-            }
-            if resource.revocable.is_some() {
-                return bad("Revocable resources cannot be reserved".into());
-            }
-            if resources::is_volume(resource) {
-                return bad(format!("A persistent volume {} cannot be reserved", describe([resource])));
-            }
-        }
-        Ok(list.iter().map(|resource| (resources::pop_reservation(resource), resource.clone())).collect())
     }
 
     fn create_pairs(
@@ -533,6 +493,45 @@ fn launched_tasks(operation: &Operation) -> Vec<v1::TaskInfo> {
 fn volume_key(resource: &Resource) -> Option<(String, String)> {
     let id = resources::persistence_id(resource)?;
     Some((resources::reservation_role(resource).unwrap_or("*").to_owned(), id.to_owned()))
+}
+
+fn reserve_pairs(
+    info: &v1::FrameworkInfo,
+    pool: &Pool,
+    list: &[Resource],
+) -> Result<Vec<(Resource, Resource)>, Problem> {
+    let bad = |problem: String| Err(format!("Invalid RESERVE Operation: {problem}"));
+    let subscribed = validation::roles(info);
+    for resource in list {
+        if !resources::is_dynamically_reserved(resource) {
+            return bad(format!("Resource {} is not dynamically reserved", describe([resource])));
+        }
+        let role = resources::reservation_role(resource).unwrap_or_default();
+        if role != pool.role {
+            return bad(format!(
+                "A reserve operation was attempted for a resource with role '{role}', but the resources are allocated to role '{}'",
+                pool.role
+            ));
+        }
+        if !subscribed.iter().any(|known| known == role) {
+            return bad(format!("The framework is not subscribed to role '{role}'"));
+        }
+        let principal = resource.reservations.last().and_then(|last| last.principal.as_ref());
+        if info.principal.is_some() && principal != info.principal.as_ref() {
+            return bad(format!(
+                "A reserve operation was attempted by principal '{}', but there is a reserved resource in the request with principal '{}'",
+                info.principal(),
+                principal.map_or("", String::as_str)
+            ));
+        }
+        if resource.revocable.is_some() {
+            return bad("Revocable resources cannot be reserved".into());
+        }
+        if resources::is_volume(resource) {
+            return bad(format!("A persistent volume {} cannot be reserved", describe([resource])));
+        }
+    }
+    Ok(list.iter().map(|resource| (resources::pop_reservation(resource), resource.clone())).collect())
 }
 
 fn unreserve_pairs(list: &[Resource]) -> Result<Vec<(Resource, Resource)>, Problem> {

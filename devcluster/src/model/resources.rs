@@ -116,6 +116,15 @@ impl Resources {
     }
 }
 
+impl<'a> IntoIterator for &'a Resources {
+    type Item = &'a Resource;
+    type IntoIter = std::slice::Iter<'a, Resource>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 impl IntoIterator for Resources {
     type Item = Resource;
     type IntoIter = std::vec::IntoIter<Resource>;

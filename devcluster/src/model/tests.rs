@@ -346,7 +346,7 @@ fn a_newer_subscription_ends_the_older_one_and_stale_streams_are_refused() {
 fn a_disconnected_framework_is_refused_then_removed() {
     let mut world = World::subscribed(1);
     let offer = world.offer();
-    world.accept(&[offer.clone()], vec![launch(vec![task("t1", "runs", &offer, "e1")])]);
+    world.accept(std::slice::from_ref(&offer), vec![launch(vec![task("t1", "runs", &offer, "e1")])]);
     world.run(SECOND);
     assert_eq!(world.cluster.live_tasks().len(), 1);
     world.step(Input::SchedulerDisconnected { conn: world.conn });
@@ -516,8 +516,8 @@ fn a_failed_operation_does_not_undo_or_stop_the_others() {
 fn feedback_is_repeated_until_acknowledged() {
     let mut world = World::subscribed(1);
     let offer = world.offers().pop().unwrap();
-    let id = Some(v1::OperationId { value: "op".into() });
-    let one = v1::offer::Operation { id: id.clone(), ..reserve(vec![reserved(scalar("cpus", 1.0), "a")]) };
+    let id = v1::OperationId { value: "op".into() };
+    let one = v1::offer::Operation { id: Some(id.clone()), ..reserve(vec![reserved(scalar("cpus", 1.0), "a")]) };
     world.accept(&[offer], vec![one]);
     let status = |world: &mut World| {
         let all = world.take_events().into_iter().filter_map(|event| event.update_operation_status);
@@ -530,7 +530,7 @@ fn feedback_is_repeated_until_acknowledged() {
     let acknowledge = scheduler::call::AcknowledgeOperationStatus {
         agent_id: first.agent_id.clone(),
         uuid: first.uuid.unwrap().value,
-        operation_id: id.unwrap(),
+        operation_id: id,
         ..Default::default()
     };
     world.call(scheduler::Call {
@@ -601,7 +601,7 @@ fn a_group_runs_under_one_executor_and_more_tasks_join_it() {
     let offer = world.offer();
     assert_eq!(offer.executor_ids[0].value, "pod");
     let joining = task("c", "finishes", &offer, "pod");
-    world.accept(&[offer.clone()], vec![launch(vec![joining])]);
+    world.accept(std::slice::from_ref(&offer), vec![launch(vec![joining])]);
     world.run(SECOND * 2);
     let states: Vec<TaskState> = world.updates().into_iter().map(|update| update.1).collect();
     assert_eq!(states, [TaskState::TaskRunning, TaskState::TaskFinished]);
@@ -618,7 +618,7 @@ fn updates_come_one_at_a_time_and_again_until_acknowledged() {
     let mut world = World::subscribed(1);
     world.acknowledges = false;
     let offer = world.offers().pop().unwrap();
-    world.accept(&[offer.clone()], vec![launch(vec![task("t1", "finishes", &offer, "e1")])]);
+    world.accept(std::slice::from_ref(&offer), vec![launch(vec![task("t1", "finishes", &offer, "e1")])]);
     world.run(SECOND * 5);
     let statuses = |world: &mut World| -> Vec<v1::TaskStatus> {
         world.take_events().into_iter().filter_map(|event| event.update).map(|update| update.status).collect()
@@ -637,7 +637,7 @@ fn updates_come_one_at_a_time_and_again_until_acknowledged() {
     assert_eq!(last[0].state(), TaskState::TaskFinished);
     // Until it is acknowledged, the id is taken; afterwards it is forgotten.
     let offer = world.offer();
-    world.accept(&[offer.clone()], vec![launch(vec![task("t1", "runs", &offer, "e2")])]);
+    world.accept(std::slice::from_ref(&offer), vec![launch(vec![task("t1", "runs", &offer, "e2")])]);
     assert_eq!(statuses(&mut world)[0].state(), TaskState::TaskError);
     world.acknowledge(&last[0]);
     world.run(SECOND * 700);
@@ -710,7 +710,7 @@ fn an_executor_that_dies_fails_its_tasks_after_a_failure_event() {
     let mut world = World::subscribed(1);
     let offer = world.offers().pop().unwrap();
     world.accept(
-        &[offer.clone()],
+        std::slice::from_ref(&offer),
         vec![launch(vec![task("t1", "runs", &offer, "e1"), task("t2", "runs", &offer, "e1")])],
     );
     world.run(SECOND);
@@ -729,7 +729,7 @@ fn an_executor_that_dies_fails_its_tasks_after_a_failure_event() {
 fn a_stopped_agent_that_returns_keeps_its_tasks() {
     let mut world = World::subscribed(1);
     let offer = world.offers().pop().unwrap();
-    world.accept(&[offer.clone()], vec![launch(vec![task("t1", "runs", &offer, "e1")])]);
+    world.accept(std::slice::from_ref(&offer), vec![launch(vec![task("t1", "runs", &offer, "e1")])]);
     world.run(SECOND * 6);
     let agent_id = world.cluster.agent_id(0).unwrap().to_owned();
     world.take_events();
@@ -749,7 +749,7 @@ fn a_stopped_agent_that_returns_keeps_its_tasks() {
 fn an_unreachable_agent_says_so_in_order_and_returns_with_its_tasks() {
     let mut world = World::subscribed(1);
     let offer = world.offers().pop().unwrap();
-    world.accept(&[offer.clone()], vec![launch(vec![task("t1", "runs", &offer, "e1")])]);
+    world.accept(std::slice::from_ref(&offer), vec![launch(vec![task("t1", "runs", &offer, "e1")])]);
     world.run(SECOND * 6);
     world.take_events();
     world.step(Input::AgentPartition { agent: 0 });
@@ -783,7 +783,7 @@ fn a_gone_agent_stays_gone() {
     let mut world = World::subscribed(2);
     let offer = world.offers().into_iter().next().unwrap();
     let agent = world.cluster.agent_of(&offer.agent_id.value).unwrap();
-    world.accept(&[offer.clone()], vec![launch(vec![task("t1", "runs", &offer, "e1")])]);
+    world.accept(std::slice::from_ref(&offer), vec![launch(vec![task("t1", "runs", &offer, "e1")])]);
     world.run(SECOND);
     world.take_events();
     world.step(Input::AgentGone { agent });
@@ -799,7 +799,7 @@ fn a_gone_agent_stays_gone() {
 fn a_new_master_knows_agents_only_and_learns_the_rest() {
     let mut world = World::subscribed(1);
     let offer = world.offers().pop().unwrap();
-    world.accept(&[offer.clone()], vec![launch(vec![task("t1", "runs", &offer, "e1")])]);
+    world.accept(std::slice::from_ref(&offer), vec![launch(vec![task("t1", "runs", &offer, "e1")])]);
     world.run(SECOND);
     world.take_events();
     let id = world.framework_id.clone();
@@ -822,7 +822,7 @@ fn a_launch_that_never_arrives_is_reported_when_the_agent_notices() {
     let mut world = World::subscribed(1);
     let offer = world.offers().pop().unwrap();
     world.step(Input::AgentLoseMessages { agent: 0, count: 1 });
-    world.accept(&[offer.clone()], vec![launch(vec![task("t1", "runs", &offer, "e1")])]);
+    world.accept(std::slice::from_ref(&offer), vec![launch(vec![task("t1", "runs", &offer, "e1")])]);
     world.run(SECOND * 14);
     assert!(world.updates().is_empty());
     world.run(SECOND * 3);
@@ -848,7 +848,7 @@ fn an_executor_that_does_not_come_back_is_gone() {
     let mut world = World::subscribed(1);
     let offer = world.offers().pop().unwrap();
     world.accept(
-        &[offer.clone()],
+        std::slice::from_ref(&offer),
         vec![launch(vec![task("t1", "runs", &offer, "e1"), task("t2", "runs", &offer, "e2")])],
     );
     world.run(SECOND);
@@ -888,7 +888,7 @@ fn two_volumes_under_one_path_cost_both_tasks() {
     };
     let tasks = vec![with("t1", &first), with("t2", &second)];
     world.accept(
-        &[offer.clone()],
+        std::slice::from_ref(&offer),
         vec![reserve(vec![plain("a"), plain("b")]), create(vec![first, second]), launch(tasks)],
     );
     world.run(SECOND * 2);
@@ -956,7 +956,10 @@ fn the_same_seed_gives_the_same_events() {
         let mut world = World::subscribed(3);
         let offers = world.offers();
         for (index, offer) in offers.iter().enumerate() {
-            world.accept(&[offer.clone()], vec![launch(vec![task(&format!("t{index}"), "fails", offer, "e")])]);
+            world.accept(
+                std::slice::from_ref(offer),
+                vec![launch(vec![task(&format!("t{index}"), "fails", offer, "e")])],
+            );
         }
         world.step(Input::AgentStop { agent: 1 });
         world.run(SECOND * 30);

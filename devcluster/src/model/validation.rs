@@ -437,7 +437,7 @@ pub(crate) fn executor(info: &v1::ExecutorInfo, context: &TaskContext) -> Result
         (Some(Ok(Type::Default)), _) => {
             return Err("this cluster runs custom executors only; use 'ExecutorInfo.type' CUSTOM".into());
         }
-        (Some(Ok(Type::Custom)) | None | Some(Ok(Type::Unknown)), _) => {}
+        (Some(Ok(Type::Custom | Type::Unknown)) | None, _) => {}
         (Some(Err(_)), _) => return Err("Unknown executor type".into()),
     }
     let Some(command) = &info.command else {

@@ -106,7 +106,9 @@ fn frameworks_are_checked() {
     check(Some("failover_timeout"), &[], |info| info.failover_timeout = Some(1e30));
     check(Some("Suppressed role 'c'"), &["c"], |_| ());
     check(Some("offer_filters"), &[], |info| {
-        let minimum = v1::offer_filters::MinAllocatableResources { quantities: vec![Default::default()] };
+        let minimum = v1::offer_filters::MinAllocatableResources {
+            quantities: vec![v1::offer_filters::ResourceQuantities::default()],
+        };
         let filters = v1::OfferFilters { min_allocatable_resources: Some(Box::new(minimum)) };
         info.offer_filters.insert("a".into(), filters);
     });
