@@ -10,6 +10,7 @@
 //!
 //! Read next: `mesos.rs`, then `scheduler.rs`.
 
+pub mod hello_world;
 pub mod http;
 pub mod mesos;
 pub mod port;
