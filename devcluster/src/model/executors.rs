@@ -107,6 +107,7 @@ impl Cluster {
                 resources: config.resources.clone(),
                 attributes: config.attributes.clone(),
                 id: known.id.clone().map(|value| v1::AgentId { value }),
+                checkpoint: Some(true),
                 port: Some(i32::from(config.port)),
                 domain: config.domain.clone().map(Box::new),
             },

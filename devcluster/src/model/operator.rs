@@ -90,6 +90,7 @@ impl Cluster {
             resources: config.resources.clone(),
             attributes: config.attributes.clone(),
             id: Some(v1::AgentId { value: agent_id.to_owned() }),
+            checkpoint: Some(true),
             port: Some(i32::from(config.port)),
             domain: config.domain.clone().map(Box::new),
         }
