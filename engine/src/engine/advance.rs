@@ -118,6 +118,7 @@ impl Engine {
             let live = self.live_before(step, is_given_up);
             if live.is_empty() {
                 self.end_idle_executor(&pod, effects);
+                self.ask_for_agent(&pod, is_given_up, now);
                 launchable.insert(step_id);
                 continue;
             }
@@ -136,6 +137,18 @@ impl Engine {
             }
         }
         launchable
+    }
+
+    /// A pod waits for the agent that holds its reservation. Whether that agent is there at all is told by nobody: its ended tasks are asked about.
+    fn ask_for_agent(&mut self, pod: &PodInstance, is_given_up: bool, now: Timestamp) {
+        if is_given_up {
+            return;
+        }
+        let stored = self.state.pod_tasks(pod);
+        let asked = stored.iter().find_map(|task| Some((task.task_id.clone()?, task.agent_id.clone())));
+        if let Some((task_id, agent_id)) = asked {
+            self.reconciler.inquire(task_id, agent_id, now);
+        }
     }
 
     /// Launches that must end before this step may launch.

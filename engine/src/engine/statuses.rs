@@ -7,6 +7,7 @@
 //! | a launch we do not know | live | killed |
 //! | a launch we do not know | over | passed over |
 //! | the current launch, stored FINISHED, FAILED or KILLED | anything else | passed over: late or a guess of the master |
+//! | the current launch, whatever is stored | GONE_BY_OPERATOR | the end of its agent: the pod is given up |
 //! | the current launch, stored over by the master's word | LOST, UNREACHABLE, … | passed over: the first reason is the real one |
 //! | the current launch | anything else | stored, shown to the steps |
 
@@ -69,6 +70,9 @@ impl Engine {
 
     fn status_of_current(&mut self, task: Task, status: Status, now: Timestamp, effects: &mut Effects) {
         if let Some(why) = why_passed_over(&task, &status) {
+            if status.state == State::GoneByOperator {
+                self.agent_is_gone(&task, effects);
+            }
             effects.journal.push(Entry::StatusIgnored { task_id: status.task_id, state: status.state, why });
             return;
         }

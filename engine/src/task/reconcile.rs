@@ -55,6 +55,11 @@ impl Reconciler {
         self.launches.insert(task_id, (agent_id, now.plus(LAUNCH_UNANSWERED)));
     }
 
+    /// Asks about an ended launch now and then: the answer tells what became of its agent.
+    pub fn inquire(&mut self, task_id: TaskId, agent_id: AgentId, now: Timestamp) {
+        self.launches.entry(task_id).or_insert((Some(agent_id), now.plus(LAUNCH_UNANSWERED)));
+    }
+
     /// A status of any kind arrived for this task. Returns whether that ended the first round.
     pub fn answered(&mut self, task_id: &TaskId) -> bool {
         self.launches.remove(task_id);

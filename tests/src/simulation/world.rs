@@ -534,7 +534,7 @@ impl<'a> World<'a> {
 
     /// The shell's part, in its order, with the places where the process may die.
     fn perform(&mut self, effects: Effects) -> Step {
-        for entry in &effects.journal {
+        for entry in effects.journal.iter().filter(|_| self.trace_lines > 0).cloned().collect::<Vec<_>>() {
             let text = format!("   {entry:?}");
             if !text.contains("OffersReceived") && !text.contains("StatusReceived") && !text.contains("Evaluated") {
                 self.note(|| text.chars().take(300).collect());
@@ -597,7 +597,7 @@ impl<'a> World<'a> {
         let Some(framework_id) = self.engine.as_ref().and_then(Engine::framework_id).cloned() else {
             return Err(format!("a call without a framework id: {call:?}"));
         };
-        let text = match &call {
+        let describe = |call: &Call| match call {
             Call::Accept { operations, .. } => {
                 let kinds: Vec<_> = operations.iter().map(|operation| operation.r#type().as_str_name()).collect();
                 format!("<- ACCEPT {kinds:?}")
@@ -605,7 +605,7 @@ impl<'a> World<'a> {
             Call::Acknowledge { task_id, .. } => format!("<- ACKNOWLEDGE {task_id}"),
             other => format!("<- {other:?}"),
         };
-        self.note(|| text.chars().take(200).collect());
+        self.note(|| describe(&call).chars().take(200).collect());
         let wire = convert::call(call, &framework_id);
         self.stats.launches += wire.accept.iter().flat_map(|accept| &accept.operations).map(launches).sum::<u64>();
         self.rules.call(&wire, &self.stored, &self.cluster)?;
