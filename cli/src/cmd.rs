@@ -7,6 +7,7 @@
 
 mod config;
 mod debug;
+mod dev;
 mod endpoints;
 mod plan;
 mod pod;
@@ -48,6 +49,8 @@ struct Target {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a service on this machine, on a Mesos cluster inside this process
+    Dev(dev::Dev),
     /// Show and command plans
     #[command(subcommand, visible_alias = "plans")]
     Plan(plan::Command),
@@ -97,6 +100,11 @@ pub(crate) fn run(
         Ok(cli) => cli,
         Err(error) => return usage(&error, out, err),
     };
+    let cli = match cli {
+        // Its exit code is the scheduler's; it speaks to no running scheduler.
+        Cli { command: Command::Dev(command), .. } => return command.run(out, err),
+        cli => cli,
+    };
     let done = dispatch(cli, out, err);
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,9 +117,9 @@ pub(crate) fn run(
 }
 
 fn dispatch(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Error> {
-    // Commands that do not speak to a running scheduler are matched before this line.
     let mut context = Context { client: cli.target.client()?, out, err };
     match cli.command {
+        Command::Dev(_) => Ok(()),
         Command::Plan(command) => command.run(&mut context),
         Command::Pod(command) => command.run(&mut context, pod::Generation::Second),
         Command::Pods(command) => command.run(&mut context, pod::Generation::First),

@@ -338,7 +338,7 @@ impl Node {
         }
     }
 
-    /// Ends all executors, politely first. The model is not told: a later start finds them ended.
+    /// Ends all executors, politely first. Their last updates are taken and acknowledged, for they wait for that.
     async fn stop(&mut self) {
         self.save();
         self.schedulers.clear();
@@ -346,28 +346,31 @@ impl Node {
             tracing::debug!(agent = running.agent, container = running.launch.container_id, "stopping executor");
             running.orders.send_replace(Order::Terminate);
         }
-        let polite = tokio::time::timeout(STOP_GRACE, self.wait_for_processes()).await;
+        let polite = tokio::time::timeout(STOP_GRACE, self.until_ended()).await;
         if polite.is_err() {
             for running in self.running.values() {
                 running.orders.send_replace(Order::Kill);
             }
-            self.wait_for_processes().await;
+            self.until_ended().await;
         }
         self.executors.clear();
     }
 
-    async fn wait_for_processes(&mut self) {
+    /// Serves executors until none is left. Cancel-safe.
+    async fn until_ended(&mut self) {
         while !self.running.is_empty() {
-            match self.ended.join_next().await {
-                Some(Ok(Ended::Process(input))) => {
-                    if let Input::ExecutorExited { container_id, .. }
-                    | Input::ExecutorLaunchFailed { container_id, .. } = *input
-                    {
-                        self.running.remove(&container_id);
-                    }
-                }
-                Some(_) => {}
-                None => break,
+            tokio::select! {
+                Some(command) = self.commands.recv() => match command {
+                    // Nobody new is taken in.
+                    Command::SubscribeScheduler { .. } | Command::Stop { .. } => {}
+                    command => self.command(command),
+                },
+                Some(ended) = self.ended.join_next() => match ended {
+                    Ok(Ended::Process(input)) => self.process_ended(*input),
+                    Ok(Ended::Stream(conn)) => self.stream_ended(conn),
+                    Err(error) => tracing::error!(%error, "a task of the cluster failed"),
+                },
+                else => break,
             }
         }
     }

@@ -28,7 +28,7 @@ use mainstay_engine::ids::{FrameworkId, Generator};
 use mainstay_engine::units::Timestamp;
 use mainstay_engine::view::View;
 use mainstay_proto::v1 as wire;
-use mainstay_spec::{PlanSpec, ServiceSpec};
+use mainstay_spec::{Loaded, PlanSpec, ServiceSpec};
 use prost::Message as _;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
@@ -250,7 +250,12 @@ fn check(input: &mut Input) -> Result<Checked, Exit> {
         .ok();
     let spec = match std::mem::replace(&mut input.source, Source::File(PathBuf::new())) {
         Source::Service(spec) => Some(*spec),
-        Source::File(path) => load(&path, &input.vars).map_err(|problem| add(&problem)).ok(),
+        Source::File(path) => load(&path, &input.vars).map_err(|problem| add(&problem)).ok().map(|loaded| {
+            for warning in loaded.warnings {
+                tracing::warn!("{warning}");
+            }
+            loaded.spec
+        }),
     };
     let executor = find_executor(input.executor.take()).map_err(|problem| add(&problem)).ok();
     let spec = spec.and_then(|mut spec| {
@@ -275,8 +280,10 @@ fn check(input: &mut Input) -> Result<Checked, Exit> {
     }
 }
 
-/// Loads a specification file; its warnings are logged.
-fn load(path: &Path, vars: &Vars) -> Result<ServiceSpec, String> {
+/// Loads a specification file, rendered with these variables; files it names are looked for beside it.
+///
+/// Errors: the file cannot be read, or the report of everything that is wrong with it.
+pub fn load(path: &Path, vars: &Vars) -> Result<Loaded, String> {
     let name = path.display().to_string();
     let cannot = |why: &dyn std::fmt::Display| format!("cannot read the specification {name}: {why}");
     let length = std::fs::metadata(path).map_err(|error| cannot(&error))?.len();
@@ -287,11 +294,7 @@ fn load(path: &Path, vars: &Vars) -> Result<ServiceSpec, String> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let read_file = |relative: &str| std::fs::read_to_string(folder.join(relative)).map_err(|error| error.to_string());
     let source = mainstay_spec::Source { file_name: &name, text: &text };
-    let loaded = mainstay_spec::load(source, vars, &read_file).map_err(|report| report.to_string())?;
-    for warning in loaded.warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok(loaded.spec)
+    mainstay_spec::load(source, vars, &read_file).map_err(|report| report.to_string())
 }
 
 /// Adds plans made in code.
