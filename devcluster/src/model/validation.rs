@@ -296,15 +296,15 @@ fn check(task: &v1::TaskInfo) -> Result<(), Problem> {
     use v1::check_info::Type;
     let Some(check) = &task.check else { return Ok(()) };
     let bad = |problem: &str| Err(format!("Task uses invalid check: {problem}"));
-    let members = (check.command.is_some(), check.http.is_some(), check.tcp.is_some());
-    let expected = match check.r#type.map(Type::try_from) {
+    // Members that the type does not ask for are tolerated, as by the real master.
+    let is_there = match check.r#type.map(Type::try_from) {
         None | Some(Ok(Type::Unknown) | Err(_)) => return bad("CheckInfo must specify 'type'"),
-        Some(Ok(Type::Command)) => (true, false, false),
-        Some(Ok(Type::Http)) => (false, true, false),
-        Some(Ok(Type::Tcp)) => (false, false, true),
+        Some(Ok(Type::Command)) => check.command.is_some(),
+        Some(Ok(Type::Http)) => check.http.is_some(),
+        Some(Ok(Type::Tcp)) => check.tcp.is_some(),
     };
-    if members != expected {
-        return bad("exactly the member that matches the type must be set");
+    if !is_there {
+        return bad("the member that matches the type must be set");
     }
     if check.http.as_ref().and_then(|http| http.path.as_deref()).is_some_and(|path| !path.starts_with('/')) {
         return bad("the path of the HTTP check must start with '/'");
@@ -326,13 +326,13 @@ fn health_check(task: &v1::TaskInfo, in_group: bool) -> Result<(), Problem> {
         (Some(Ok(kind)), _) if kind != Type::Unknown => kind,
         _ => return bad("HealthCheck must specify 'type'"),
     };
-    let expected = match kind {
-        Type::Unknown | Type::Command => (true, false, false),
-        Type::Http => (false, true, false),
-        Type::Tcp => (false, false, true),
+    let is_there = match kind {
+        Type::Unknown | Type::Command => members.0,
+        Type::Http => members.1,
+        Type::Tcp => members.2,
     };
-    if members != expected {
-        return bad("exactly the member that matches the type must be set");
+    if !is_there {
+        return bad("the member that matches the type must be set");
     }
     if check.http.as_ref().and_then(|http| http.path.as_deref()).is_some_and(|path| !path.starts_with('/')) {
         return bad("the path of the HTTP check must start with '/'");
