@@ -309,4 +309,13 @@ async fn removed_framework_is_explained_and_the_remedy_brings_the_service_back_w
         assert_eq!(starts, [2], "{server} is on its old volume");
     }
     assert_ne!(service.scheduler.framework_id().await.unwrap(), id);
+
+    // What the removed framework reserved is still freed when it is given up.
+    service.scheduler.wait_plan_complete("recovery", DEADLINE).await.unwrap();
+    let server = "world-0-server";
+    let volume = service.starts_of(server)[0].0.clone();
+    let old = service.scheduler.task_ids().await.unwrap()[server].clone();
+    service.scheduler.pod_replace("world-0").await.unwrap();
+    service.scheduler.wait_relaunched(server, &old, DEADLINE).await.unwrap();
+    wait_until("the old volume is gone", DEADLINE, async || Ok(!volume.exists())).await.unwrap();
 }

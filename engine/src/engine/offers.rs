@@ -364,7 +364,9 @@ impl Engine {
         let mut unused = Vec::new();
         for offer in offers {
             let orphans = match &self.state.framework_id {
-                Some(id) if !self.is_partly_unreadable => leftover::orphans(&offer, &keep, &self.config.role, id),
+                Some(id) if !self.is_partly_unreadable => {
+                    leftover::orphans(&offer, &keep, &self.config.role, id, &self.state.releasing)
+                }
                 Some(_) | None => Vec::new(),
             };
             let mut operations = leftover::release(&orphans);

@@ -1,37 +1,45 @@
 //! What to give back of an offer that no step has used.
 //!
 //! Not here: how long the rest is declined (the engine decides that).
-//! Invariant: only reservations of our role with a resource id, and without another framework's label, are ever touched.
+//! Invariant: only reservations of our role with a resource id are ever touched, and those with another framework's label only when we made
+//! and gave them up ourselves: under the id of a framework that was removed since.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_proto::v1::offer::Operation;
 
 use super::{Offer, operation};
-use crate::ids::{FrameworkId, ResourceId};
+use crate::ids::{AgentId, FrameworkId, ResourceId};
 use crate::resource::{LABEL_FRAMEWORK_ID, Resource};
 
 /// Whether a reserved resource is this framework's.
 ///
 /// Shape: a resource id; every dynamic layer is of our role or a role above it, the outermost is ours; no framework label, or ours.
 pub fn is_ours(resource: &Resource, role: &str, framework_id: &FrameworkId) -> bool {
-    resource.is_dynamically_reserved()
-        && resource.role() == role
+    is_of_role(resource, role)
         && resource.reservation_label(crate::resource::LABEL_RESOURCE_ID).is_some()
         && resource.reservation_label(LABEL_FRAMEWORK_ID).is_none_or(|owner| owner == framework_id.as_str())
 }
 
-/// Our reservations in the offer that nothing needs.
+fn is_of_role(resource: &Resource, role: &str) -> bool {
+    resource.is_dynamically_reserved() && resource.role() == role
+}
+
+/// Our reservations in the offer that nothing needs; `releasing` are those we gave up ourselves.
 pub fn orphans<'a>(
     offer: &'a Offer,
     keep: &BTreeSet<ResourceId>,
     role: &str,
     framework_id: &FrameworkId,
+    releasing: &BTreeMap<ResourceId, AgentId>,
 ) -> Vec<&'a Resource> {
+    let is_given_up = |resource: &Resource| {
+        resource.resource_id().is_some_and(|id| releasing.contains_key(&id)) && is_of_role(resource, role)
+    };
     offer
         .resources
         .iter()
-        .filter(|resource| is_ours(resource, role, framework_id))
+        .filter(|resource| is_ours(resource, role, framework_id) || is_given_up(resource))
         .filter(|resource| resource.resource_id().is_some_and(|id| !keep.contains(&id)))
         .collect()
 }
@@ -65,9 +73,16 @@ mod tests {
         world.end();
         let offer = world.offer();
         let keep: BTreeSet<_> = accepted.planned.iter().cloned().collect();
-        assert_eq!(orphans(&offer, &keep, ROLE, &framework()), Vec::<&Resource>::new());
+        assert_eq!(orphans(&offer, &keep, ROLE, &framework(), &BTreeMap::new()), Vec::<&Resource>::new());
 
-        let found = orphans(&offer, &BTreeSet::new(), ROLE, &framework());
+        // What an earlier framework id of ours reserved is told by the list of what we gave up.
+        let other = FrameworkId::parse("framework-2").unwrap();
+        let none = BTreeSet::new();
+        assert_eq!(orphans(&offer, &none, ROLE, &other, &BTreeMap::new()), Vec::<&Resource>::new());
+        let releasing = keep.iter().map(|id| (id.clone(), offer.agent_id.clone())).collect();
+        assert_eq!(orphans(&offer, &none, ROLE, &other, &releasing).len(), keep.len());
+
+        let found = orphans(&offer, &none, ROLE, &framework(), &BTreeMap::new());
         assert_eq!(found.len(), accepted.planned.len());
         world.master.apply(&release(&found)).unwrap();
         assert_eq!(world.master.free.len() as u64, before, "everything is unreserved");
