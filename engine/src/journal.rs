@@ -31,6 +31,8 @@ pub enum Entry {
         offer_id: OfferId,
         passed: bool,
         report: String,
+        /// False when the step waits for what it already waited for.
+        is_news: bool,
     },
     Launched {
         task: TaskName,
@@ -50,6 +52,12 @@ pub enum Entry {
         state: State,
         reason: Option<i32>,
         message: Option<String>,
+        /// Outcome of the last readiness check, when the status has one.
+        is_ready: Option<bool>,
+        /// Outcome of the last health check, when the status has one.
+        is_healthy: Option<bool>,
+        /// False when it says what is stored already.
+        is_news: bool,
     },
     StatusIgnored {
         task_id: TaskId,
@@ -63,6 +71,13 @@ pub enum Entry {
     TaskKilled {
         task_id: TaskId,
         why: &'static str,
+    },
+    /// A plan as it is at the start, before anything has happened.
+    PlanBegins {
+        plan: String,
+        status: &'static str,
+        steps: usize,
+        complete: usize,
     },
     StepChanged {
         plan: String,

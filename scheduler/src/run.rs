@@ -153,7 +153,7 @@ impl<C: Core> Loop<C> {
             let next = tokio::select! {
                 biased;
                 () = stop.cancelled() => Next::Exit(Exit::stopped()),
-                lost = &mut lost => Next::Exit(Exit::new(lost.exit_code(), lost.reason())),
+                lost = &mut lost => Next::Exit(Exit::new(lost.exit_code(), lost.to_string())),
                 message = self.messages.recv(), if is_connected => match message {
                     Some(message) => Next::Input(Input::Message(message)),
                     None => Next::Exit(Exit::new(EXIT_DRIVER, "the connection to the master ended without a reason")),
@@ -303,7 +303,7 @@ impl<C: Core> Loop<C> {
         tokio::select! {
             biased;
             () = stop.cancelled() => Err(Exit::stopped()),
-            lost = self.store.lost() => Err(Exit::new(lost.exit_code(), lost.reason())),
+            lost = self.store.lost() => Err(Exit::new(lost.exit_code(), lost.to_string())),
             result = async { connection.wait_for(|is_connected| *is_connected).await.map(drop) } => {
                 if result.is_err() {
                     return Err(Exit::new(EXIT_DRIVER, "the store ended without a reason"));

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use mainstay_engine::journal::Entry;
 use mainstay_engine::task::status::State;
+use mainstay_proto::v1::task_status::Reason;
 use tracing::{debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -32,8 +33,10 @@ pub fn filter(vars: &Vars) -> Result<EnvFilter, String> {
         _ => return Err(format!("FRAMEWORK_LOG_LEVEL: {wanted:?} is none of OFF, ERROR, WARN, INFO, DEBUG, TRACE")),
     };
     let others = if level == "off" || level == "error" { level } else { "warn" };
+    // The client of ZooKeeper tells every attempt to connect; what matters of it is told by the store and the watch of the election.
+    let others = format!("{others},zookeeper_client=error");
     let ours = ["mainstay", "mainstay_scheduler", "mainstay_engine", "mainstay_spec"];
-    let directives = ours.iter().fold(others.to_owned(), |mut text, name| {
+    let directives = ours.iter().fold(others, |mut text, name| {
         let _ = write!(text, ",{name}={level}");
         text
     });
@@ -85,7 +88,8 @@ pub fn log(entry: &Entry) {
         }
         Entry::WaitingForOffers { step, why } => info!(step, why, "step waits"),
         Entry::OffersReceived { count } => debug!(count, "offers received"),
-        Entry::Evaluated { report, .. } => info!("{}", report.trim_end()),
+        Entry::Evaluated { report, is_news: true, .. } => info!("{}", report.trim_end()),
+        Entry::Evaluated { report, is_news: false, .. } => debug!("{}", report.trim_end()),
         Entry::Launched { task, task_id, agent_id, hostname } => {
             info!(%task, %task_id, %agent_id, hostname, "task launched");
         }
@@ -93,21 +97,25 @@ pub fn log(entry: &Entry) {
         Entry::Revived => debug!("offers revived"),
         Entry::ReviveThrottled => debug!("revive delayed: too many in a short time"),
         Entry::Suppressed => debug!("offers suppressed"),
-        Entry::StatusReceived { task_id, state, reason, message } => {
-            let (state_name, message) = (state.as_str(), message.as_deref());
-            if is_bad(*state) {
-                warn!(%task_id, state = state_name, reason, detail = message, "task status");
+        Entry::StatusReceived { task_id, state, reason, message, is_ready, is_healthy, is_news } => {
+            let (state_name, reason, detail) = (state.as_str(), reason_name(*reason), message.as_deref());
+            let (ready, healthy) = (*is_ready, *is_healthy);
+            if !is_news {
+                debug!(%task_id, state = state_name, ready, healthy, reason, detail, "task status confirmed");
+            } else if is_bad(*state) || *is_healthy == Some(false) {
+                warn!(%task_id, state = state_name, ready, healthy, reason, detail, "task status");
             } else {
-                info!(%task_id, state = state_name, reason, detail = message, "task status");
+                info!(%task_id, state = state_name, ready, healthy, reason, detail, "task status");
             }
         }
         Entry::StatusIgnored { task_id, state, why } => {
             debug!(%task_id, state = state.as_str(), why, "task status ignored");
         }
         Entry::UnknownTaskKilled { task_id, state } => {
-            warn!(%task_id, state = state.as_str(), "unknown task killed");
+            warn!(%task_id, state = state.as_str(), "killing unknown task");
         }
-        Entry::TaskKilled { task_id, why } => info!(%task_id, why, "task killed"),
+        Entry::TaskKilled { task_id, why } => info!(%task_id, why, "killing task"),
+        Entry::PlanBegins { plan, status, steps, complete } => info!(plan, status, steps, complete, "plan begins"),
         Entry::StepChanged { plan, phase, step, from, to } => info!(plan, phase, step, from, to, "step changed"),
         Entry::PlanChanged { plan, from, to } => info!(plan, from, to, "plan changed"),
         Entry::RecoveryStarted { pod, tasks, kind } => info!(%pod, tasks = tasks.join(","), kind, "recovery started"),
@@ -133,6 +141,15 @@ pub fn log(entry: &Entry) {
         Entry::Repaired { task, what } => warn!(%task, what, "stored state repaired"),
         Entry::CommandReceived { text, answer } => info!(command = text, answer, "command received"),
     }
+}
+
+/// Name of a status's reason as Mesos writes it, without its prefix; numbers newer than this code stay numbers.
+fn reason_name(reason: Option<i32>) -> Option<String> {
+    let name = |number: i32| match Reason::try_from(number) {
+        Ok(known) => known.as_str_name().trim_start_matches("REASON_").to_owned(),
+        Err(_) => number.to_string(),
+    };
+    reason.map(name)
 }
 
 /// Whether a state is one that somebody did not want.

@@ -10,7 +10,7 @@ use crate::limits::RELEASE_SWEEP;
 use crate::offer::demand::Action;
 use crate::offer::requirement::Recovery;
 use crate::plan::coordinator::{self, Place};
-use crate::plan::{Plan, Status, Step, recovery};
+use crate::plan::{Phase, Plan, Status, Step, recovery};
 use crate::state::{Task, paths};
 use crate::units::Timestamp;
 
@@ -222,6 +222,25 @@ impl Engine {
         let is_noted = self.state.properties.get(paths::PROPERTY_LAST_COMPLETED).is_some_and(|value| value != "NONE");
         if is_complete && !is_noted {
             self.state.put_property(paths::PROPERTY_LAST_COMPLETED, "DEPLOY", &mut effects.commit);
+        }
+    }
+
+    /// What is left of each plan at the start; from here on changes are told.
+    pub(super) fn tell_beginning(&mut self, effects: &mut Effects) {
+        for plan in &self.plans {
+            let statuses: Vec<Status> = plan.phases.iter().flat_map(Phase::step_statuses).collect();
+            let steps = plan.steps().map(|(_, _, step)| step.id);
+            self.told.steps.extend(steps.zip(statuses.iter().copied()));
+            self.told.plans.insert(plan.name.clone(), plan.status());
+            // An empty plan (recovery) has nothing to tell.
+            if !statuses.is_empty() {
+                effects.journal.push(Entry::PlanBegins {
+                    plan: plan.name.clone(),
+                    status: plan.status().as_str(),
+                    steps: statuses.len(),
+                    complete: statuses.iter().filter(|status| **status == Status::Complete).count(),
+                });
+            }
         }
     }
 

@@ -13,13 +13,15 @@ use crate::units::Timestamp;
 impl Engine {
     pub(super) fn command(&mut self, caller: u64, command: Command, now: Timestamp, effects: &mut Effects) {
         let text = describe(&command);
+        // Told before what it causes, once its answer is known.
+        let told_at = effects.journal.len();
         let answer = match command {
             Command::Plan { plan, verb, phase, step } => {
                 self.plan_command(&plan, &verb, phase.as_deref(), step.as_deref(), effects)
             }
             Command::Pod { pod, verb } => self.pod_command(&pod, verb, now, effects),
         };
-        effects.journal.push(Entry::CommandReceived { text, answer: word(&answer) });
+        effects.journal.insert(told_at, Entry::CommandReceived { text, answer: word(&answer) });
         effects.replies.push(Reply { caller, answer });
     }
 

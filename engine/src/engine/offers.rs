@@ -85,6 +85,7 @@ impl Engine {
     ) -> Option<usize> {
         let mut closest: Option<(usize, String)> = None;
         let mut looked_at = 0_usize;
+        let told_from = effects.journal.len();
         for (at, slot) in offers.iter().enumerate() {
             let Some(offer) = slot else { continue };
             if wanted.pinned.as_ref().is_some_and(|agent| *agent != offer.agent_id) {
@@ -102,15 +103,27 @@ impl Engine {
             if closest.as_ref().is_none_or(|(fewest, _)| failures < *fewest) {
                 let why =
                     evaluation.report.first_failure().map(|outcome| outcome.reason.to_string()).unwrap_or_default();
-                closest = Some((failures, format!("agent {}: {why}", offer.hostname)));
+                closest = Some((failures, format!("{}: {why}", offer.hostname)));
             }
         }
         let why = match (closest, &wanted.pinned) {
-            (Some((_, why)), _) => format!("{looked_at} offers looked at, none fits; closest {why}"),
-            (None, Some(agent)) => format!("waits for an offer of agent {agent}, which holds its reservation"),
+            (Some((_, why)), _) if looked_at == 1 => format!("the one offer looked at does not fit: {why}"),
+            (Some((_, why)), _) => format!("none of {looked_at} offers fits, the closest is {why}"),
+            (None, Some(agent)) => {
+                let hostname = self.state.pod_tasks(&wanted.pod).into_iter().find_map(|task| task.hostname.clone());
+                let hostname = hostname.unwrap_or_else(|| "of unknown name".to_owned());
+                format!("waits for an offer of agent {hostname} ({agent}), which holds its reservation")
+            }
             (None, None) => "waits for an offer".to_owned(),
         };
-        self.waits(wanted.step_id, &wanted.step_name, why, effects);
+        if !self.waits(wanted.step_id, &wanted.step_name, why, effects) {
+            // The same obstacle again, with every batch of offers: it can be looked up, and need not be told.
+            for entry in effects.journal.iter_mut().skip(told_from) {
+                if let Entry::Evaluated { is_news, .. } = entry {
+                    *is_news = false;
+                }
+            }
+        }
         if let Some(plan) = self.plans.get_mut(wanted.place.plan) {
             if let Some(step) = plan.step_mut(wanted.place.phase, wanted.place.step)
                 && looked_at > 0
@@ -122,12 +135,14 @@ impl Engine {
         None
     }
 
-    /// Takes note of why a step waits; told once per change.
-    pub(super) fn waits(&mut self, step_id: uuid::Uuid, step: &str, why: String, effects: &mut Effects) {
-        if self.waits.get(&step_id) != Some(&why) {
+    /// Takes note of why a step waits; told once per change. Returns whether it changed.
+    pub(super) fn waits(&mut self, step_id: uuid::Uuid, step: &str, why: String, effects: &mut Effects) -> bool {
+        let is_news = self.waits.get(&step_id) != Some(&why);
+        if is_news {
             effects.journal.push(Entry::WaitingForOffers { step: step.to_owned(), why: why.clone() });
             self.waits.insert(step_id, why);
         }
+        is_news
     }
 
     /// Gathers what a step wants; `None` when it wants nothing now.
@@ -245,6 +260,7 @@ impl Engine {
             offer_id: offer.id.clone(),
             passed,
             report: evaluation.report.render(number, &wanted.step_name, offer),
+            is_news: true,
         });
     }
 

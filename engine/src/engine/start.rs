@@ -135,6 +135,7 @@ pub(super) fn start(
         published: Vec::new(),
         view,
     };
+    engine.tell_beginning(&mut effects);
     engine.advance(now, &mut effects);
     Ok((engine, effects))
 }

@@ -29,11 +29,15 @@ use crate::units::Timestamp;
 
 impl Engine {
     pub(super) fn status(&mut self, status: Status, now: Timestamp, effects: &mut Effects) {
+        let stored = self.state.task_by_id(&status.task_id).and_then(|task| task.status.as_ref());
         effects.journal.push(Entry::StatusReceived {
             task_id: status.task_id.clone(),
             state: status.state,
             reason: status.reason,
             message: status.message.clone(),
+            is_ready: status.readiness(),
+            is_healthy: status.is_healthy,
+            is_news: !stored.is_some_and(|stored| status.repeats(stored)),
         });
         if self.reconciler.answered(&status.task_id) {
             self.reconciled(effects);

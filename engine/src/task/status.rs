@@ -32,6 +32,8 @@ pub struct Status {
     pub check_exit_code: Option<i32>,
     /// Whether a check status is present at all (a configured check that has not run yet has one without exit code).
     pub has_check_status: bool,
+    /// Outcome of the last health check, when one has run.
+    pub is_healthy: Option<bool>,
     /// Readiness label of the older executor.
     pub readiness_label: Option<bool>,
     /// Addresses of the container.
@@ -165,6 +167,20 @@ impl State {
 }
 
 impl Status {
+    /// Outcome of the last readiness check, when this status has one.
+    pub fn readiness(&self) -> Option<bool> {
+        self.readiness_label.or(self.check_exit_code.map(|code| code == 0))
+    }
+
+    /// Whether this adds nothing to an earlier status: the same launch in the same state, with no other outcome of a check.
+    pub fn repeats(&self, earlier: &Self) -> bool {
+        let says = |new: Option<bool>, old: Option<bool>| new.is_none() || new == old;
+        self.task_id == earlier.task_id
+            && self.state == earlier.state
+            && says(self.readiness(), earlier.readiness())
+            && says(self.is_healthy, earlier.is_healthy)
+    }
+
     /// What is stored with a launch: nothing was heard yet.
     ///
     /// Source: the SDK stores task id, STAGING and executor id.

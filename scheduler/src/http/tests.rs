@@ -127,6 +127,7 @@ fn task(index: u32, short: &str, state: Option<State>, addresses: &[&str], ports
         uuid: None,
         check_exit_code: None,
         has_check_status: false,
+        is_healthy: None,
         readiness_label: None,
         addresses: addresses.iter().map(ToString::to_string).collect(),
         timestamp: None,

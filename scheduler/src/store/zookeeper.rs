@@ -16,10 +16,12 @@ mod connect;
 mod read;
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::time::Duration;
 
 use mainstay_engine::effect::Transaction;
 use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 use zookeeper_client::{Acls, Client, CreateMode, Error as Failure, MultiWriteError, SessionState, StateWatcher};
 
@@ -31,6 +33,8 @@ use super::{CommitError, Error, Settings, Signals, Tree, layout};
 const ATTEMPTS: u32 = 32;
 /// Before the next attempt at a lock, after one that failed without waiting.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long the lock is waited for before that is told.
+const QUIET: Duration = Duration::from_secs(1);
 /// How long `close` waits for the server to drop the session.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -101,7 +105,7 @@ impl ZooKeeper {
             attempt += 1;
             let (client, multi_read) = connect::connect(connect, settings).await?;
             let wait_s = settings.lock_wait.as_secs();
-            match timeout(settings.lock_wait, lock::acquire(&client, root)).await {
+            match Self::acquire(&client, root, settings.lock_wait).await {
                 Ok(Ok(held)) => return Ok((client, multi_read, held)),
                 Ok(Err(failure)) if is_final(&failure) => {
                     end(client).await;
@@ -116,12 +120,38 @@ impl ZooKeeper {
                     holder = timeout(CLOSE, lock::describe_holder(&client, root))
                         .await
                         .unwrap_or_else(|_| "zookeeper does not answer".to_owned());
-                    tracing::warn!(connect, root, attempt, wait_s, holder, "lock is held by another scheduler");
+                    tracing::warn!(connect, root, attempt, wait_s, holder, "lock is still held by another scheduler");
                 }
             }
             end(client).await;
         }
         Err(Error::Locked { lock: format!("{root}/{}", layout::LOCK), holder })
+    }
+
+    /// Takes the lock within `wait`; `Err` when it is still held then. Says early whom it waits for: usually a predecessor that was killed, whose
+    /// session has to expire.
+    async fn acquire(client: &Client, root: &str, wait: Duration) -> Result<Result<Held, Failure>, Elapsed> {
+        let mut acquiring = pin!(lock::acquire(client, root));
+        let quiet = QUIET.min(wait);
+        if let Ok(done) = timeout(quiet, &mut acquiring).await {
+            return Ok(done);
+        }
+        let tell = async {
+            let holder = lock::describe_holder(client, root).await;
+            tracing::info!(
+                root,
+                holder,
+                "waiting for the lock: another scheduler holds it until it ends or its session expires"
+            );
+            std::future::pending().await
+        };
+        timeout(wait.saturating_sub(quiet), async {
+            tokio::select! {
+                done = &mut acquiring => done,
+                never = tell => never,
+            }
+        })
+        .await
     }
 
     async fn load(&mut self, multi_read: bool, service_name: &str) -> Result<Tree, Error> {
@@ -340,9 +370,9 @@ async fn follow_session(mut states: StateWatcher, signals: Signals) {
         let connected = state == SessionState::SyncConnected;
         if signals.lost().is_none() && signals.connected.send_replace(connected) != connected {
             if connected {
-                tracing::info!("zookeeper is connected again");
+                tracing::debug!("zookeeper is connected again");
             } else {
-                tracing::warn!("zookeeper is disconnected, nothing is sent to mesos until it is back");
+                tracing::debug!("zookeeper is disconnected");
             }
         }
         state = states.changed().await;

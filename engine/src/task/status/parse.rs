@@ -75,6 +75,7 @@ impl Status {
             uuid: wire.uuid.filter(|uuid| !uuid.is_empty()),
             check_exit_code: wire.check_status.as_ref().and_then(|check| check.command.as_ref()?.exit_code),
             has_check_status: wire.check_status.is_some(),
+            is_healthy: wire.healthy,
             readiness_label,
             addresses: addresses
                 .flat_map(|network| &network.ip_addresses)
@@ -97,6 +98,25 @@ mod tests {
 
     fn wire(id: &str, state: i32) -> v1::TaskStatus {
         v1::TaskStatus { task_id: v1::TaskId { value: id.into() }, state, ..Default::default() }
+    }
+
+    #[test]
+    fn a_status_that_adds_nothing_repeats_the_earlier_one() {
+        let status = |healthy, check: Option<i32>| {
+            let command = Some(v1::check_status_info::Command { exit_code: check });
+            let check = check.map(|_| Box::new(v1::CheckStatusInfo { command, ..Default::default() }));
+            let wire = v1::TaskStatus { healthy, check_status: check, ..wire("t", 1) };
+            Status::parse(Bytes::from(wire.encode_to_vec())).unwrap()
+        };
+        let ready = status(Some(true), Some(0));
+        assert!(status(None, None).repeats(&ready), "what reconciliation answers");
+        assert!(status(Some(true), Some(0)).repeats(&ready));
+        assert!(!status(Some(true), Some(1)).repeats(&ready));
+        assert!(!status(Some(false), None).repeats(&ready));
+        assert!(!ready.repeats(&status(None, None)), "the first outcome of a check is news");
+        let ended = Status::parse(Bytes::from(wire("t", 2).encode_to_vec())).unwrap();
+        let other = Status::parse(Bytes::from(wire("u", 1).encode_to_vec())).unwrap();
+        assert!(!ended.repeats(&ready) && !other.repeats(&ready));
     }
 
     #[test]
