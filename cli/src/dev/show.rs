@@ -169,7 +169,6 @@ fn lines(happening: &Happening, folder: &Folder, has_picture: bool) -> Vec<Line>
         Happening::Subscribed { is_new: true } => one(Line::new("registered with the master")),
         Happening::Subscribed { is_new: false } => one(Line::new("registered again, with the framework id of before")),
         Happening::Disconnected => one(Line::new("disconnected from the master")),
-        Happening::Reconciled => Vec::new(),
         Happening::Step { .. } | Happening::Launched { .. } if has_picture => Vec::new(),
         // Phases of the recovery plan are called like their step.
         Happening::Step { plan, phase, step, to } if phase == step => {
@@ -180,7 +179,7 @@ fn lines(happening: &Happening, folder: &Folder, has_picture: bool) -> Vec<Line>
         Happening::Plan { plan, to: to @ ("COMPLETE" | "ERROR") } if !has_picture || plan != "deploy" => {
             one(Line::new("plan ").plain(plan).plain(" ").status(to))
         }
-        Happening::Plan { .. } => Vec::new(),
+        Happening::Plan { .. } | Happening::Reconciled => Vec::new(),
         Happening::Launched { task, hostname, .. } => one(Line::new(format!("task {task} "))
             .status("LAUNCHED")
             .plain(format!(" on {hostname}, folder {}", folder.task(task).display()))),
