@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::engine::Engine;
 use crate::ids::{PodInstance, ResourceId, TaskId};
-use crate::state::{State, paths};
+use crate::state::{State, Task, paths};
 
 /// Every invariant that does not hold, one line each.
 ///
@@ -39,8 +39,7 @@ pub fn violations(engine: &Engine, stored: &BTreeMap<String, Bytes>) -> Vec<Stri
         found.push(format!("reservation {id} is both kept and being released"));
     }
     for (pod, planned) in &state.planned {
-        let of_pod: BTreeSet<ResourceId> =
-            state.pod_tasks(pod).into_iter().flat_map(|task| task.resource_ids()).collect();
+        let of_pod: BTreeSet<ResourceId> = state.pod_tasks(pod).into_iter().flat_map(Task::resource_ids).collect();
         for id in planned.difference(&of_pod) {
             found.push(format!("planned reservation {id} belongs to no stored task of {pod}"));
         }

@@ -79,7 +79,7 @@ pub struct Engine {
     launchable: BTreeSet<uuid::Uuid>,
     /// Why each waiting step waits, one line.
     waits: BTreeMap<uuid::Uuid, String>,
-    /// Executors that were asked to end.
+    /// Executors of stored tasks that were asked to end or have ended.
     shut_down: BTreeSet<ExecutorId>,
     /// Operations under way that release a reservation.
     releases: BTreeMap<OperationId, ResourceId>,
@@ -121,7 +121,8 @@ impl Engine {
             Event::OperationStatus(status) => self.operation_status(status, now, &mut effects),
             Event::AgentLost(agent_id) => effects.journal.push(Entry::AgentLost { agent_id }),
             Event::ExecutorLost { agent_id, executor_id, status } => {
-                self.shut_down.remove(&executor_id);
+                // Nothing is left to end.
+                self.shut_down.insert(executor_id.clone());
                 effects.journal.push(Entry::ExecutorLost { agent_id, executor_id, status });
                 // Its resources are free now; a step that waits for them need not wait for the next allocation.
                 self.demand.want_revive();
@@ -194,6 +195,18 @@ impl Engine {
         let count = self.reconciler.begin(asked.into_iter(), now);
         effects.journal.push(Entry::ReconciliationStarted { tasks: count });
         self.killer.repeat_all(now);
+        self.end_unneeded(now, effects);
+    }
+
+    /// Source: the SDK ends, when it registers, what no plan can launch; its reservation stays.
+    fn end_unneeded(&mut self, now: Timestamp, effects: &mut Effects) {
+        let unneeded =
+            self.state.tasks.values().filter(|task| task.is_live() && !self.planned_tasks.contains(&task.name));
+        let unneeded: Vec<_> =
+            unneeded.filter_map(|task| Some((task.task_id.clone()?, task.agent_id.clone()))).collect();
+        for (task_id, agent_id) in unneeded {
+            self.kill(task_id, Some(agent_id), "no plan launches it", now, effects);
+        }
     }
 
     fn disconnected(&mut self, effects: &mut Effects) {

@@ -3,6 +3,9 @@
 //! Synchronous and deterministic: same state, same event, same [`units::Timestamp`], same effects. Knows no socket, file, clock, environment or
 //! runtime. Next: `engine.rs`, then `event.rs` and `effect.rs`.
 
+#![deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::wildcard_enum_match_arm))]
+
 pub mod check;
 pub mod command;
 pub mod config;

@@ -36,6 +36,8 @@ pub struct State {
     pub parsed_configurations: Arc<BTreeMap<ConfigId, Arc<ServiceSpec>>>,
     /// Tasks by full name.
     pub tasks: Arc<BTreeMap<TaskName, Arc<Task>>>,
+    /// Names of the stored tasks that cannot be read: nobody knows what they hold, so their pods are left alone.
+    pub unreadable: BTreeSet<TaskName>,
     /// Properties.
     pub properties: Arc<BTreeMap<String, Bytes>>,
     /// Reservations that our accepts create and Mesos has not confirmed, by pod instance.
@@ -98,13 +100,17 @@ impl State {
         for (name, (info, status)) in infos {
             let Some(info) = info else {
                 unreadable(&paths::task_info(&name), "a status is stored without a TaskInfo".to_owned());
+                state.unreadable.insert(name);
                 continue;
             };
             match Task::parse(name.clone(), info, status) {
                 Ok(task) => {
                     Arc::make_mut(&mut state.tasks).insert(name, Arc::new(task));
                 }
-                Err(problem) => unreadable(&paths::task_info(&name), problem.to_string()),
+                Err(problem) => {
+                    unreadable(&paths::task_info(&name), problem.to_string());
+                    state.unreadable.insert(name);
+                }
             }
         }
         state.read_own_properties();
@@ -137,6 +143,14 @@ impl State {
     /// Stored tasks of one pod instance, by name.
     pub fn pod_tasks(&self, pod: &PodInstance) -> Vec<&Task> {
         self.tasks.values().map(Arc::as_ref).filter(|task| task.pod == *pod).collect()
+    }
+
+    /// A stored task of this pod instance that cannot be read.
+    ///
+    /// Shape: told by the name alone, so `a-1-0-x` also counts for instance `a-1`: too careful rather than too bold.
+    pub fn unreadable_of(&self, pod: &PodInstance) -> Option<&TaskName> {
+        let prefix = format!("{pod}-");
+        self.unreadable.iter().find(|name| name.as_str().starts_with(&prefix))
     }
 
     /// The task whose current launch has this id.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::start::overrides_key;
 use super::{DEPLOY, Engine, RECOVERY};
 use crate::effect::{Call, Effects};
 use crate::ids::{AgentId, PodInstance, TaskId};
@@ -12,12 +13,13 @@ use crate::offer::requirement::Recovery;
 use crate::plan::coordinator::{self, Place};
 use crate::plan::{Phase, Plan, Status, Step, recovery};
 use crate::state::{Task, paths};
+use crate::task::status::State;
 use crate::units::Timestamp;
 
 impl Engine {
     pub(super) fn advance(&mut self, now: Timestamp, effects: &mut Effects) {
         self.end_delays(now);
-        self.refresh_recovery(effects);
+        self.refresh_recovery(now, effects);
         let launchable = self.prepare_candidates(now, effects);
         if launchable.iter().any(|id| !self.launchable.contains(id)) {
             self.demand.want_revive();
@@ -43,6 +45,14 @@ impl Engine {
         }
         self.note_completion(effects);
         self.tell_changes(effects);
+        if self.delays.take_changed() {
+            let text = self.delays.write();
+            if text.is_empty() {
+                self.state.delete_property(paths::PROPERTY_DELAYS, &mut effects.commit);
+            } else {
+                self.state.put_property(paths::PROPERTY_DELAYS, text, &mut effects.commit);
+            }
+        }
         effects.wake_at = self.wake_at(now);
     }
 
@@ -74,7 +84,7 @@ impl Engine {
     }
 
     /// Source: deploy is asked first; recovery keeps off whatever another plan is about to launch or is launching.
-    fn refresh_recovery(&mut self, effects: &mut Effects) {
+    fn refresh_recovery(&mut self, now: Timestamp, effects: &mut Effects) {
         let mut wanted = recovery::wanted(&self.state, |task| Some(self.spec_of(task)));
         for one in &mut wanted {
             // Tasks that no plan could launch are ended and left alone; their reservations stay.
@@ -88,14 +98,19 @@ impl Engine {
             .iter()
             .enumerate()
             .filter(|(at, plan)| *at != RECOVERY && !plan.is_interrupted)
-            .flat_map(|(_, plan)| plan.steps().map(|(_, _, step)| step).filter(|step| step.is_dirty()))
+            // Also what runs and is not done: a task of a side plan that uses the resource set of another one must not be ended for it.
+            .flat_map(|(_, plan)| plan.steps().map(|(_, _, step)| step))
+            .filter(|step| step.is_dirty() || step.status() == Status::Started)
             .collect();
-        let is_taken = |pod: &PodInstance, tasks: &[String]| {
-            of_deploy.iter().chain(&dirty).any(|step| step.conflicts_with(pod, tasks))
+        let is_taken = |pod: &PodInstance, touched: &[String]| {
+            of_deploy.iter().chain(&dirty).any(|step| step.conflicts_with(pod, touched))
         };
-        wanted.retain(|one| !one.tasks.is_empty() && !is_taken(&one.pod, &one.tasks));
+        wanted.retain(|one| !one.tasks.is_empty() && !is_taken(&one.pod, &one.touched));
         let Some(plan) = self.plans.get_mut(RECOVERY) else { return };
         for added in recovery::refresh(plan, wanted, &mut self.ids) {
+            for step in plan.steps_mut().filter(|step| step.pod == added.pod && step.launched.is_empty()) {
+                step.hold_back(&self.delays, now);
+            }
             let kind = if added.kind == Recovery::Permanent { "PERMANENT" } else { "TRANSIENT" };
             effects.journal.push(Entry::RecoveryStarted { pod: added.pod, tasks: added.tasks, kind });
         }
@@ -110,7 +125,7 @@ impl Engine {
     /// Ends what has to end before each candidate step can launch. Returns the steps that could launch now.
     fn prepare_candidates(&mut self, now: Timestamp, effects: &mut Effects) -> BTreeSet<uuid::Uuid> {
         let mut launchable = BTreeSet::new();
-        let mut prepared = BTreeMap::new();
+        let mut prepared = BTreeSet::new();
         for place in coordinator::candidates(&self.plans) {
             let Some(step) = self.step_at(place).filter(|step| step.wants_launch()) else { continue };
             let (step_id, name, pod) = (step.id, step.name.clone(), step.pod.clone());
@@ -124,12 +139,12 @@ impl Engine {
             }
             let names: Vec<String> = live.iter().map(|(task_id, _)| task_id.to_string()).collect();
             for (task_id, agent_id) in live {
-                self.kill(task_id, Some(agent_id), "its step launches it anew", now, effects);
+                self.kill(task_id, agent_id, "its step launches it anew", now, effects);
             }
             self.waits(step_id, &name, format!("waits for the end of {}", names.join(", ")), effects);
-            prepared.insert(place, ());
+            prepared.insert(place);
         }
-        for place in prepared.into_keys() {
+        for place in prepared {
             let Some(plan) = self.plans.get_mut(place.plan) else { continue };
             if let Some(step) = plan.step_mut(place.phase, place.step).filter(|step| !step.is_prepared) {
                 step.is_prepared = true;
@@ -152,7 +167,7 @@ impl Engine {
     }
 
     /// Launches that must end before this step may launch.
-    fn live_before(&self, step: &Step, is_given_up: bool) -> Vec<(TaskId, AgentId)> {
+    fn live_before(&self, step: &Step, is_given_up: bool) -> Vec<(TaskId, Option<AgentId>)> {
         let concerned: Vec<&Task> = if is_given_up || step.recovery == Recovery::Permanent {
             self.state.pod_tasks(&step.pod)
         } else {
@@ -162,7 +177,15 @@ impl Engine {
             }
         };
         let live = concerned.into_iter().filter(|task| task.is_live());
-        live.filter_map(|task| Some((task.task_id.clone()?, task.agent_id.clone()))).collect()
+        let live = live.filter_map(|task| Some((task.task_id.clone()?, Some(task.agent_id.clone()))));
+        live.chain(self.strays(&step.pod).map(|task_id| (task_id, None))).collect()
+    }
+
+    /// Launches of this pod instance that nothing stored speaks of, seen alive and being ended: never two of one instance.
+    pub(super) fn strays(&self, pod: &PodInstance) -> impl Iterator<Item = TaskId> + '_ {
+        let prefix = format!("{pod}-");
+        let of_pod = move |id: &&TaskId| id.task_name().is_some_and(|name| name.as_str().starts_with(&prefix));
+        self.killer.pending().filter(of_pod).filter(|id| self.state.task_by_id(id).is_none()).cloned()
     }
 
     /// The old executor of a pod without live tasks still holds its share of the reservation until it ends by itself; this ends it now.
@@ -174,9 +197,11 @@ impl Engine {
         if stored.iter().any(|task| task.is_live()) {
             return;
         }
+        // On an agent that may come back with its tasks the executor is not idle at all.
+        let is_over = |task: &&&Task| task.state().is_some_and(State::is_terminal);
         let executors: BTreeMap<_, _> = stored
             .iter()
-            .filter(|task| task.task_id.is_some())
+            .filter(is_over)
             .filter_map(|task| Some((task.executor.as_ref()?.id.clone(), task.agent_id.clone())))
             .collect();
         for (executor_id, agent_id) in executors {
@@ -247,7 +272,8 @@ impl Engine {
     /// One entry for every step and plan whose status word changed.
     fn tell_changes(&mut self, effects: &mut Effects) {
         let mut told = std::mem::take(&mut self.told);
-        for plan in &self.plans {
+        let mut completed = Vec::new();
+        for (at, plan) in self.plans.iter().enumerate() {
             if told.versions.insert(plan.name.clone(), plan.version) == Some(plan.version) {
                 continue;
             }
@@ -268,6 +294,7 @@ impl Engine {
             let status = plan.status();
             let before = told.plans.insert(plan.name.clone(), status);
             if let Some(before) = before.filter(|before| *before != status) {
+                completed.extend((status == Status::Complete).then_some(at));
                 effects.journal.push(Entry::PlanChanged {
                     plan: plan.name.clone(),
                     from: before.as_str(),
@@ -277,6 +304,12 @@ impl Engine {
         }
         told.steps.retain(|id, _| self.plans.iter().any(|plan| plan.steps().any(|(_, _, step)| step.id == *id)));
         self.told = told;
+        for at in completed {
+            // That it was started is history now: it must not start by itself after a restart of the scheduler.
+            if self.plans.get(at).is_some_and(|plan| self.state.properties.contains_key(&overrides_key(&plan.name))) {
+                self.remember_overrides(at, effects);
+            }
+        }
     }
 
     fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {

@@ -6,7 +6,7 @@ use crate::command::{Answer, Command, PlanVerb, PodVerb, Reply};
 use crate::effect::Effects;
 use crate::ids::PodInstance;
 use crate::journal::Entry;
-use crate::plan::{command, overrides};
+use crate::plan::{Plan, command, overrides};
 use crate::state::Task;
 use crate::units::Timestamp;
 
@@ -58,7 +58,12 @@ impl Engine {
         let Some(plan) = self.plans.get(at) else { return };
         let begins_interrupted = at != DEPLOY && at != RECOVERY;
         let target = self.state.target.as_ref().map(ToString::to_string).unwrap_or_default();
-        let text = overrides::write(plan, begins_interrupted, &target);
+        let text = if at == RECOVERY {
+            let alone = Plan { is_interrupted: plan.is_interrupted, ..Plan::new(&*plan.name, plan.strategy) };
+            overrides::write(&alone, begins_interrupted, &target)
+        } else {
+            overrides::write(plan, begins_interrupted, &target)
+        };
         let key = overrides_key(&plan.name);
         if text.is_empty() {
             self.state.delete_property(&key, &mut effects.commit);
@@ -73,6 +78,9 @@ impl Engine {
         let Some(pod) = found else {
             return Answer::NotFound { kind: "Pod", name: name.to_owned() };
         };
+        if let Some(unreadable) = self.state.unreadable_of(&pod) {
+            return Answer::Refused(format!("Tasks/{unreadable}/TaskInfo cannot be read; repair it first"));
+        }
         let tasks: Vec<Task> = self.state.pod_tasks(&pod).into_iter().cloned().collect();
         let why = match verb {
             PodVerb::Restart => "pod restart",
@@ -105,7 +113,7 @@ fn describe(command: &Command) -> String {
             let mut text = format!("plan {plan} {}", verb.as_str());
             for (what, name) in [("phase", phase), ("step", step)] {
                 if let Some(name) = name {
-                    text.push_str(&format!(" {what} {name}"));
+                    text.extend([" ", what, " ", name.as_str()]);
                 }
             }
             text

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mainstay_proto::v1 as wire;
+use mainstay_spec::Goal;
 
 use super::Engine;
 use crate::effect::{Call, Effects};
@@ -196,7 +197,8 @@ impl Engine {
             Recovery::Permanent => self.state.pod_tasks(&wanted.pod),
             Recovery::None | Recovery::Transient => self.tasks_sharing(&wanted.pod, pod_spec, &wanted.tasks),
         };
-        concerned.into_iter().find(|task| task.is_live()).and_then(|task| task.task_id.clone())
+        let live = concerned.into_iter().find(|task| task.is_live()).and_then(|task| task.task_id.clone());
+        live.or_else(|| self.strays(&wanted.pod).next())
     }
 
     fn evaluate(&mut self, wanted: &Wanted, offer: &Offer) -> Option<Evaluation> {
@@ -282,18 +284,9 @@ impl Engine {
                 let executor = record.info.executor.as_ref().map(|executor| executor.executor_id.value.clone());
                 Status::stub(id, &offer.agent_id, executor)
             });
-            // A task that is not launched now keeps its last status.
-            let kept = || {
-                self.state
-                    .tasks
-                    .get(&record.name)
-                    .and_then(|task| task.status.as_ref())
-                    .map(|status| status.bytes.clone())
-            };
-            let status = match (&stub, wanted.recovery) {
-                (Some(stub), _) => Some(stub.bytes.clone()),
-                (None, Recovery::Permanent) => None,
-                (None, Recovery::None | Recovery::Transient) => kept(),
+            let status = match &stub {
+                Some(stub) => Some(stub.bytes.clone()),
+                None => self.kept_status(wanted, &record.name),
             };
             let task = Task::from_record(record, status).expect("a record of an accept reads back");
             self.state.put_task(task, &mut effects.commit);
@@ -308,6 +301,14 @@ impl Engine {
                 });
             }
         }
+        if wanted.recovery == Recovery::Permanent {
+            // What the specification does not know any more does not move along; left as it is it would have the pod replaced again and again.
+            let left: Vec<TaskName> =
+                self.state.pod_tasks(&wanted.pod).into_iter().map(|task| task.name.clone()).collect();
+            for name in left.into_iter().filter(|name| accepted.records.iter().all(|record| record.name != *name)) {
+                self.state.delete_task(&name, &mut effects.commit);
+            }
+        }
         let kept = self.state.kept_resource_ids();
         let given_up: Vec<_> = old.into_iter().filter(|(id, _)| !kept.contains(id)).collect();
         if !given_up.is_empty() {
@@ -320,6 +321,9 @@ impl Engine {
         if !accepted.planned.is_empty() {
             self.state.plan_reservations(&wanted.pod, accepted.planned, &mut effects.commit);
         }
+        let executors: BTreeSet<_> =
+            self.state.tasks.values().filter_map(|task| task.executor.as_ref()).map(|executor| &executor.id).collect();
+        self.shut_down.retain(|id| executors.contains(id));
         self.waits.remove(&wanted.step_id);
         self.launched(wanted, &launches, effects);
         effects.send.push(Call::Accept {
@@ -327,6 +331,16 @@ impl Engine {
             operations: accepted.operations,
             refuse: ACCEPT_REMAINDER,
         });
+    }
+
+    /// The status that a task which is only stored again keeps: what it finished stays finished, unless with another configuration.
+    fn kept_status(&self, wanted: &Wanted, name: &TaskName) -> Option<bytes::Bytes> {
+        let task = self.state.tasks.get(name)?;
+        let status = task.status.as_ref()?;
+        let goal =
+            wanted.spec.pod(&wanted.pod.pod_type).and_then(|pod| pod.task(task.short_name())).map(|task| task.goal);
+        let is_other_run = goal == Some(Goal::Finish) && task.config_id.as_ref() != Some(&wanted.config_id);
+        (status.state.is_terminal() && !is_other_run).then(|| status.bytes.clone())
     }
 
     /// Tells the step, and every other unfinished step that waits for the same launch of the same configuration.

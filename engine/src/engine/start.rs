@@ -10,7 +10,7 @@ use super::{DEPLOY, Engine};
 use crate::config::{Config, update};
 use crate::effect::{Effects, Transaction};
 use crate::event::Master;
-use crate::ids::{ConfigId, Generator};
+use crate::ids::{ConfigId, Generator, PodInstance};
 use crate::journal::Entry;
 use crate::offer::demand::Demand;
 use crate::offer::placement::Rule;
@@ -40,6 +40,16 @@ pub enum StartError {
         /// What is wrong.
         problem: String,
     },
+    /// Who we are cannot be read, and a new identity would give up everything the old one holds.
+    #[error(
+        "the stored {path} cannot be read ({problem}); restore it, or delete it to begin anew without what it stands for"
+    )]
+    Unreadable {
+        /// Node.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The specification changes what must never change.
     #[error("the new specification cannot replace the stored one:\n  {}", .0.join("\n  "))]
     FatalChange(Vec<String>),
@@ -54,7 +64,9 @@ impl StartError {
     /// Exit code of the process. Source: the SDK's exit codes.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Specification(_) | Self::TargetUnreadable { .. } | Self::FatalChange(_) => 1,
+            Self::Specification(_) | Self::TargetUnreadable { .. } | Self::Unreadable { .. } | Self::FatalChange(_) => {
+                1
+            }
             Self::Uninstalling(_) => 11,
         }
     }
@@ -68,23 +80,41 @@ pub(super) fn start(
     now: Timestamp,
 ) -> Result<(Engine, Effects), StartError> {
     let mut effects = Effects::default();
-    let placements = placements(&spec)?;
+    placements(&spec)?;
     let mut state = State::load(stored, &mut effects.journal);
+    for entry in &effects.journal {
+        if let Entry::StatePartlyUnreadable { path, problem } = entry
+            && [paths::FRAMEWORK_ID, paths::CONFIG_TARGET].contains(&path.as_str())
+        {
+            return Err(StartError::Unreadable { path: path.clone(), problem: problem.clone() });
+        }
+    }
     if state.properties.get("uninstalling").is_some_and(|value| value.trim_ascii() == b"true") {
         return Err(StartError::Uninstalling(spec.name));
     }
-    let is_partly_unreadable = effects
-        .journal
-        .iter()
-        .any(|entry| matches!(entry, Entry::StatePartlyUnreadable { path, .. } if path.starts_with(paths::TASKS)));
+    let is_partly_unreadable = !state.unreadable.is_empty();
     repair(&mut state, &mut effects);
     let (spec, errors) = choose_configuration(&config, spec, &mut state, &mut ids, &mut effects)?;
+    // Only now: what was refused counts in no respect.
+    let placements = placements(&spec)?;
     relabel_and_prune(&spec, &mut state, &mut effects);
 
     let was_deployed = state.properties.get(paths::PROPERTY_LAST_COMPLETED).is_some_and(|value| value != "NONE");
     let mut plans = deploy::plans(&spec, &state, was_deployed, &mut ids);
     let of_step = |step: &Step| step.tasks.iter().map(|task| step.pod.task_name(task)).collect::<Vec<_>>();
-    let planned_tasks = plans.iter().flat_map(Plan::steps).flat_map(|(_, _, step)| of_step(step)).collect();
+    let mut planned_tasks: BTreeSet<_> =
+        plans.iter().flat_map(Plan::steps).flat_map(|(_, _, step)| of_step(step)).collect();
+    // Whichever of deploy and update is not served counts as well: what it launched is needed.
+    for phase in spec.plans.iter().flat_map(|plan| &plan.phases) {
+        planned_tasks.extend(phase.steps.iter().flat_map(|step| {
+            let pod = PodInstance { pod_type: phase.pod_type.clone(), index: step.index };
+            step.tasks.iter().map(move |task| pod.task_name(task))
+        }));
+    }
+    if !errors.is_empty() {
+        // The plans are those of the refused specification; the one in force goes on with whatever it had launched.
+        planned_tasks.extend(state.tasks.keys().cloned());
+    }
     plans.insert(super::RECOVERY, recovery::empty());
     if let Some(plan) = plans.get_mut(DEPLOY) {
         plan.errors = errors;
@@ -94,6 +124,13 @@ pub(super) fn start(
         if let Some(text) = state.properties.get(&overrides_key(&plan.name)) {
             overrides::apply(plan, &String::from_utf8_lossy(text), &target);
         }
+    }
+    let delays = match state.properties.get(paths::PROPERTY_DELAYS) {
+        Some(text) => Delays::read(&String::from_utf8_lossy(text), now),
+        None => Delays::default(),
+    };
+    for step in plans.iter_mut().flat_map(Plan::steps_mut).filter(|step| step.wants_launch()) {
+        step.hold_back(&delays, now);
     }
 
     let spec = Arc::new(spec);
@@ -122,7 +159,7 @@ pub(super) fn start(
         reconciler: Reconciler::default(),
         killer: Killer::default(),
         demand: Demand::new(now),
-        delays: Delays::default(),
+        delays,
         planned_tasks,
         told: super::Told::default(),
         launchable: BTreeSet::new(),
@@ -273,7 +310,10 @@ fn relabel_and_prune(spec: &ServiceSpec, state: &mut State, effects: &mut Effect
             }),
         }
     }
-    prune(state, &target, &mut effects.commit);
+    // A task that cannot be read may have been made from any of them.
+    if state.unreadable.is_empty() {
+        prune(state, &target, &mut effects.commit);
+    }
 }
 
 /// Source: the SDK: the pod means the same apart from count, placement and permission to decommission, or the task is given up anyway.

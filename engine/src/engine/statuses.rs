@@ -23,6 +23,7 @@ use crate::event::OperationStatus;
 use crate::ids::{PodInstance, ResourceId, TaskName};
 use crate::journal::Entry;
 use crate::limits::{INVALID_LAUNCH_BACKOFF, RELEASE_SWEEP};
+use crate::plan::{self, model};
 use crate::state::{Task, paths, rewrite};
 use crate::task::status::{State, Status};
 use crate::units::Timestamp;
@@ -57,6 +58,15 @@ impl Engine {
     }
 
     fn status_of_unknown(&mut self, status: Status, now: Timestamp, effects: &mut Effects) {
+        if status.task_id.task_name().is_some_and(|name| self.state.unreadable.contains(&name)) {
+            // It may well be the current one.
+            effects.journal.push(Entry::StatusIgnored {
+                task_id: status.task_id,
+                state: status.state,
+                why: "the stored TaskInfo of this task cannot be read",
+            });
+            return;
+        }
         if status.state.is_live() {
             effects.journal.push(Entry::UnknownTaskKilled { task_id: status.task_id.clone(), state: status.state });
             self.killer.kill(status.task_id, status.agent_id, now);
@@ -90,9 +100,6 @@ impl Engine {
                 self.state.confirm_reservations(&task.pod, None, &mut effects.commit);
             } else if state.may_be_unlaunched() {
                 self.launch_fell_through(&task.pod, effects);
-                if state == State::Error {
-                    self.hold_back(&task, now);
-                }
                 self.demand.sweep(now, RELEASE_SWEEP);
             }
         }
@@ -101,9 +108,13 @@ impl Engine {
             self.reconciler.expect(status_id, Some(task.agent_id.clone()), now);
         }
         if state == State::GoneByOperator {
+            self.delays.clear(&task.name);
             self.agent_is_gone(&task, effects);
         }
         self.show_to_steps(&task, now);
+        if state == State::Error {
+            self.hold_back(&task, now);
+        }
         if !state.is_live() {
             self.demand.want_revive();
         }
@@ -112,35 +123,45 @@ impl Engine {
     /// Lets every step that made this launch see it.
     fn show_to_steps(&mut self, task: &Task, now: Timestamp) {
         let goal = self.goal_of(task);
-        let backoff = self.config.backoff;
-        let failed = matches!(task.state(), Some(State::Failed | State::Error));
+        let mut is_failure = false;
+        // ERROR is held back in any case.
+        let failed = task.state() == Some(State::Failed);
         for plan in &mut self.plans {
             let mut changed = false;
             for step in plan.steps_mut().filter(|step| step.pod == task.pod) {
                 if step.observe(task, goal) {
                     changed = true;
-                    if let (true, Some(backoff)) = (failed, backoff) {
-                        let delay = self.delays.failed(&task.name, backoff);
-                        step.delayed_until = Some(now.plus(delay));
-                    }
+                    is_failure |= failed;
                 }
             }
             plan.version += u64::from(changed);
         }
-        if task.state() == Some(State::Running) && task.is_ready() {
+        if let (true, Some(backoff)) = (is_failure, self.config.backoff) {
+            let until = self.delays.failed(&task.name, backoff, now);
+            self.delay_steps(task, until);
+        }
+        if task.state().is_some_and(|state| model::task_status(state, task, goal) == plan::Status::Complete) {
             self.delays.clear(&task.name);
+        }
+    }
+
+    /// Holds back every step that would launch this task.
+    fn delay_steps(&mut self, task: &Task, until: Timestamp) {
+        for plan in &mut self.plans {
+            let steps = plan.steps_mut().filter(|step| step.pod == task.pod && step.wants_launch());
+            let mut changed = false;
+            for step in steps.filter(|step| step.tasks.iter().any(|short| short == task.short_name())) {
+                step.delayed_until = step.delayed_until.max(Some(until));
+                changed = true;
+            }
+            plan.version += u64::from(changed);
         }
     }
 
     /// Mesos called the launch invalid: the next one is likely to be as well, so it does not follow at once.
     fn hold_back(&mut self, task: &Task, now: Timestamp) {
-        let delay = self.delays.failed(&task.name, INVALID_LAUNCH_BACKOFF);
-        for plan in &mut self.plans {
-            for step in plan.steps_mut().filter(|step| step.pod == task.pod && !step.is_complete) {
-                step.delayed_until = Some(now.plus(delay));
-            }
-            plan.version += 1;
-        }
+        let until = self.delays.failed(&task.name, self.config.backoff.unwrap_or(INVALID_LAUNCH_BACKOFF), now);
+        self.delay_steps(task, until);
     }
 
     /// A launch whose reservations Mesos never confirmed is known not to have happened: what it planned is dropped and tried again.

@@ -59,7 +59,8 @@ fn hold(plan: &mut Plan, phase: Option<&str>, wanted: bool) -> Answer {
     }
     let statuses: Vec<Status> = matching.iter().map(|phase| phase.status()).collect();
     let is_already = if wanted {
-        matching.iter().all(|phase| phase.is_interrupted)
+        // A canary phase that waits at a gate counts as interrupted.
+        matching.iter().all(|phase| phase.is_held())
     } else {
         statuses.iter().all(|status| status.is_running())
     };
@@ -71,8 +72,13 @@ fn hold(plan: &mut Plan, phase: Option<&str>, wanted: bool) -> Answer {
             phase.is_interrupted = wanted;
         } else if !wanted {
             // Each `continue` opens one gate; `interrupt` during the canary changes nothing.
+            // Nothing waits at the gate of a step that is done.
             phase.is_interrupted = false;
-            phase.gates.remove(0);
+            let steps = &phase.steps;
+            phase.gates.retain(|at| steps.get(*at).is_some_and(|step| step.status() != Status::Complete));
+            if !phase.gates.is_empty() {
+                phase.gates.remove(0);
+            }
             phase.is_gate_released = true;
         }
     }
@@ -114,18 +120,23 @@ fn on_element(
         found.steps.iter_mut().for_each(change);
         return Answer::Received;
     };
-    let mut matching: Vec<&mut Step> =
-        found.steps.iter_mut().filter(|step| names(step_name, step.id, &step.name)).collect();
-    match matching.as_mut_slice() {
-        [one] => {
-            if one.status() == already {
-                return Answer::Already;
-            }
-            change(one);
-            Answer::Received
-        }
-        _ => Answer::NotFound { kind: "Step", name: step_name.to_owned() },
+    let statuses = found.step_statuses();
+    let mut matching: Vec<(usize, &mut Step)> =
+        found.steps.iter_mut().enumerate().filter(|(_, step)| names(step_name, step.id, &step.name)).collect();
+    let [(at, one)] = matching.as_mut_slice() else {
+        return Answer::NotFound { kind: "Step", name: step_name.to_owned() };
+    };
+    if statuses.get(*at) == Some(&already) {
+        return Answer::Already;
     }
+    change(one);
+    // To restart a step is to want it: its gate opens, if it waits at one.
+    let at = *at;
+    if is_restart && found.gates.contains(&at) {
+        found.gates.retain(|gate| *gate != at);
+        found.is_gate_released = true;
+    }
+    Answer::Received
 }
 
 /// A text that parses as a UUID names ids only, any other text names only.

@@ -16,16 +16,16 @@ pub struct Place {
     pub step: usize,
 }
 
-/// Tasks of one pod instance that somebody works on.
-type Asset<'a> = (usize, &'a PodInstance, &'a [String]);
+/// Tasks of one pod instance that a step works on.
+type Asset<'a> = (uuid::Uuid, &'a PodInstance, &'a [String]);
 
 /// Steps that may be worked on, plans in the order given, steps in declaration order.
 ///
 /// Source: the SDK's coordinator; plans an operator holds are skipped and block nobody.
 pub fn candidates(plans: &[Plan]) -> Vec<Place> {
     let mut taken: Vec<Asset> = Vec::new();
-    for (at, plan) in plans.iter().enumerate().filter(|(_, plan)| !plan.is_interrupted) {
-        taken.extend(plan.steps().filter(|(_, _, step)| step.is_dirty()).map(|(_, _, step)| asset(at, step)));
+    for plan in plans.iter().filter(|plan| !plan.is_interrupted) {
+        taken.extend(plan.steps().filter(|(_, _, step)| step.is_dirty()).map(|(_, _, step)| asset(step)));
     }
     let mut found = Vec::new();
     for (at, plan) in plans.iter().enumerate() {
@@ -33,22 +33,20 @@ pub fn candidates(plans: &[Plan]) -> Vec<Place> {
             let Some(phase) = plan.phases.get(phase_at) else { continue };
             for step_at in phase.candidates() {
                 let Some(step) = phase.steps.get(step_at) else { continue };
-                // A plan is not blocked by what it works on itself, unless that is another of its steps already chosen.
-                let is_blocked = taken.iter().any(|(owner, pod, tasks)| {
-                    let is_own_dirty = *owner == at && std::ptr::eq(*tasks, step.tasks.as_slice());
-                    !is_own_dirty && step.conflicts_with(pod, tasks)
-                });
+                // A step is not in its own way.
+                let is_blocked =
+                    taken.iter().any(|(owner, pod, touched)| *owner != step.id && step.conflicts_with(pod, touched));
                 if is_blocked {
                     continue;
                 }
                 found.push(Place { plan: at, phase: phase_at, step: step_at });
-                taken.push(asset(at, step));
+                taken.push(asset(step));
             }
         }
     }
     found
 }
 
-fn asset(plan: usize, step: &Step) -> Asset<'_> {
-    (plan, &step.pod, step.tasks.as_slice())
+fn asset(step: &Step) -> Asset<'_> {
+    (step.id, &step.pod, step.touched.as_slice())
 }

@@ -9,6 +9,7 @@ use crate::offer::requirement::Recovery;
 use crate::plan::model::{self, Phase, Plan, Step, StepTask};
 use crate::plan::status::Status;
 use crate::state::State;
+use crate::task::status::State as Mesos;
 
 /// Name of the plan every service has.
 pub const DEPLOY: &str = "deploy";
@@ -77,8 +78,22 @@ fn phase(name: &str, strategy: Strategy, keeps_instance_order: bool, steps: Vec<
 
 fn step(pod: &PodSpec, index: u32, tasks: Vec<String>, state: &State, ids: &mut Generator) -> Step {
     let instance = PodInstance { pod_type: pod.pod_type.clone(), index };
-    let mut step = Step::new(ids.uuid(), instance, tasks, Recovery::None);
+    let touched = model::touched(pod, &tasks);
+    let mut step = Step::new(ids.uuid(), instance, tasks, touched, Recovery::None);
     step.errors = pod.step_conflict(&step.tasks).into_iter().collect();
+    // A plan of a refused specification may speak of what the one in force does not have.
+    let unknown = step.tasks.iter().filter(|task| pod.task(task).is_none());
+    step.errors.extend(unknown.map(|task| format!("the specification in force has no task {task} in {}", step.pod)));
+    if index >= pod.count {
+        step.errors.push(format!("the specification in force has no pod {}", step.pod));
+    }
+    if let Some(name) = state.unreadable_of(&step.pod) {
+        step.errors.push(format!(
+            "{} cannot be read, so nobody knows what {} holds; repair or delete Tasks/{name} and restart the scheduler",
+            crate::state::paths::task_info(name),
+            step.pod
+        ));
+    }
     resume(&mut step, pod, state);
     step
 }
@@ -95,15 +110,24 @@ fn resume(step: &mut Step, pod: &PodSpec, state: &State) {
             }
             continue;
         }
-        let (Some(task_id), Some(now)) = (&task.task_id, task.state()) else { continue };
         let is_current = task.config_id == state.target;
+        let (Some(task_id), Some(now)) = (&task.task_id, task.state()) else {
+            // Not launched since its pod moved or its reservation changed: what it had finished stays finished.
+            if let Some(status) = &task.status
+                && status.state == Mesos::Finished
+                && (spec.goal == Goal::Once || spec.goal == Goal::Finish && is_current)
+            {
+                let done = StepTask { task_id: status.task_id.clone(), status: Status::Complete };
+                step.launched.insert(name, done);
+            }
+            continue;
+        };
         if is_current || spec.goal == Goal::Once {
-            let status = match model::task_status(now, task, spec.goal) {
-                Status::Complete => Status::Complete,
-                // Only a finished ONCE task counts under an older configuration.
-                _ if !is_current => continue,
-                status => status,
-            };
+            let status = model::task_status(now, task, spec.goal);
+            // Only a finished ONCE task counts under an older configuration.
+            if status != Status::Complete && !is_current {
+                continue;
+            }
             step.launched.insert(name, StepTask { task_id: task_id.clone(), status });
         }
     }

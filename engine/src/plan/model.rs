@@ -16,7 +16,7 @@
 
 use std::collections::BTreeMap;
 
-use mainstay_spec::{Goal, Strategy};
+use mainstay_spec::{Goal, PodSpec, Strategy};
 use uuid::Uuid;
 
 use crate::ids::{PodInstance, TaskId, TaskName};
@@ -24,7 +24,9 @@ use crate::offer::requirement::Recovery;
 use crate::plan::status::{self, Child, Status};
 use crate::plan::strategy;
 use crate::state::Task;
+use crate::task::failure::Delays;
 use crate::task::status::State;
+use crate::units::Timestamp;
 
 /// A plan: phases under a strategy.
 #[derive(Debug, Clone)]
@@ -77,6 +79,8 @@ pub struct Step {
     pub pod: PodInstance,
     /// Short names of the tasks, in order.
     pub tasks: Vec<String>,
+    /// Short names of every task that launching it touches: its own, and those that share a resource set with them.
+    pub touched: Vec<String>,
     /// Why it launches.
     pub recovery: Recovery,
     /// Why it cannot be carried out.
@@ -92,7 +96,7 @@ pub struct Step {
     /// Reset by an operator and not launched since; remembered over a restart.
     pub is_reset: bool,
     /// Until when it is held back.
-    pub delayed_until: Option<crate::units::Timestamp>,
+    pub delayed_until: Option<Timestamp>,
 }
 
 /// What a step knows of one launch.
@@ -104,6 +108,14 @@ pub struct StepTask {
     pub status: Status,
 }
 
+/// Tasks that share a resource set with one of these, these included, in declaration order.
+pub fn touched(pod: &PodSpec, tasks: &[String]) -> Vec<String> {
+    let sets: Vec<&str> =
+        tasks.iter().filter_map(|name| pod.task(name)).map(|task| task.resource_set.as_str()).collect();
+    let sharing = pod.tasks.iter().filter(|task| sets.contains(&task.resource_set.as_str()));
+    sharing.map(|task| task.name.clone()).collect()
+}
+
 /// Name of a step as the SDK writes it.
 pub fn step_name(pod: &PodInstance, tasks: &[String]) -> String {
     format!("{pod}:[{}]", tasks.join(", "))
@@ -111,12 +123,13 @@ pub fn step_name(pod: &PodInstance, tasks: &[String]) -> String {
 
 impl Step {
     /// A step nothing is known of.
-    pub fn new(id: Uuid, pod: PodInstance, tasks: Vec<String>, recovery: Recovery) -> Self {
+    pub fn new(id: Uuid, pod: PodInstance, tasks: Vec<String>, touched: Vec<String>, recovery: Recovery) -> Self {
         Self {
             id,
             name: step_name(&pod, &tasks),
             pod,
             tasks,
+            touched,
             recovery,
             errors: Vec::new(),
             launched: BTreeMap::new(),
@@ -159,8 +172,16 @@ impl Step {
     }
 
     /// Whether both touch a common task of one pod instance.
-    pub fn conflicts_with(&self, pod: &PodInstance, tasks: &[String]) -> bool {
-        self.pod == *pod && self.tasks.iter().any(|task| tasks.contains(task))
+    ///
+    /// Source: the SDK compares the launched tasks only, so that a recovery ends the task of another step that uses the same resource set.
+    pub fn conflicts_with(&self, pod: &PodInstance, touched: &[String]) -> bool {
+        self.pod == *pod && self.touched.iter().any(|task| touched.contains(task))
+    }
+
+    /// Delays it for as long as one of its tasks is held back.
+    pub fn hold_back(&mut self, delays: &Delays, now: Timestamp) {
+        let until = self.tasks.iter().filter_map(|task| delays.until(&self.pod.task_name(task), now)).max();
+        self.delayed_until = self.delayed_until.max(until);
     }
 
     /// Forgets what was done, so that it is done again.
@@ -239,10 +260,11 @@ impl Phase {
         self.steps
             .iter()
             .enumerate()
-            .map(|(at, step)| match step.status() {
-                Status::Pending | Status::Prepared if self.gates.contains(&at) => Status::Waiting,
-                status => status,
-            })
+            .map(
+                |(at, step)| {
+                    if step.wants_launch() && self.gates.contains(&at) { Status::Waiting } else { step.status() }
+                },
+            )
             .collect()
     }
 

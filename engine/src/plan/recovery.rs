@@ -9,7 +9,7 @@ use mainstay_spec::{Goal, ServiceSpec, Strategy};
 
 use crate::ids::{Generator, PodInstance};
 use crate::offer::requirement::Recovery;
-use crate::plan::model::{Phase, Plan, Step};
+use crate::plan::model::{self, Phase, Plan, Step};
 use crate::plan::status::Status;
 use crate::state::{State, Task};
 
@@ -25,6 +25,8 @@ pub struct Wanted {
     pub pod: PodInstance,
     /// Short names of the tasks to launch, in declaration order.
     pub tasks: Vec<String>,
+    /// Short names of the tasks that launching them touches.
+    pub touched: Vec<String>,
     /// In place, or anew.
     pub kind: Recovery,
 }
@@ -45,6 +47,10 @@ pub fn wanted(state: &State, spec_of: impl Fn(&Task) -> Option<ServiceSpecRef>) 
     }
     let mut wanted = Vec::new();
     for (pod, tasks) in pods {
+        // Whatever it holds that cannot be read must not be launched beside, let alone replaced.
+        if state.unreadable_of(pod).is_some() {
+            continue;
+        }
         let Some(spec) = tasks.iter().find_map(|task| spec_of(task)) else { continue };
         let Some(pod_spec) = spec.pod(&pod.pod_type) else { continue };
         let of_goal = |goal: Goal| {
@@ -70,7 +76,11 @@ pub fn wanted(state: &State, spec_of: impl Fn(&Task) -> Option<ServiceSpecRef>) 
             in_order.filter(|name| relaunched.iter().any(|task| task.short_name() == name)).collect();
         if !tasks.is_empty() {
             let kind = if is_given_up { Recovery::Permanent } else { Recovery::Transient };
-            wanted.push(Wanted { pod: pod.clone(), tasks, kind });
+            let touched = match kind {
+                Recovery::Permanent => pod_spec.tasks.iter().map(|task| task.name.clone()).collect(),
+                Recovery::None | Recovery::Transient => model::touched(pod_spec, &tasks),
+            };
+            wanted.push(Wanted { pod: pod.clone(), tasks, touched, kind });
         }
     }
     wanted
@@ -91,13 +101,11 @@ pub fn refresh(plan: &mut Plan, wanted: Vec<Wanted>, ids: &mut Generator) -> Vec
         let keep = phase.steps.iter().all(|step| {
             let current = wanted.iter().find(|wanted| wanted.pod == step.pod);
             match (step.status(), current) {
-                // Done, and nothing new about this pod.
-                (Status::Complete, None) => true,
-                (Status::Complete, Some(_)) => false,
-                // Under way: whatever is wanted now is what this step does, unless it has to start over on another agent.
-                (Status::Starting | Status::Started | Status::Delayed, None) => true,
-                // Not needed any more.
-                (_, None) => false,
+                // Done, and nothing new about this pod; or under way.
+                (Status::Complete | Status::Starting | Status::Started | Status::Delayed, None) => true,
+                // Not needed any more, or needed once more.
+                (_, None) | (Status::Complete, Some(_)) => false,
+                // What is wanted now is what this step does, unless it has to start over on another agent.
                 (_, Some(current)) => current.kind == step.recovery && current.tasks == step.tasks,
             }
         });
@@ -109,7 +117,8 @@ pub fn refresh(plan: &mut Plan, wanted: Vec<Wanted>, ids: &mut Generator) -> Vec
         if plan.steps().any(|(_, _, step)| step.pod == wanted.pod && step.status() != Status::Complete) {
             continue;
         }
-        let step = Step::new(ids.uuid(), wanted.pod.clone(), wanted.tasks.clone(), wanted.kind);
+        let (tasks, touched) = (wanted.tasks.clone(), wanted.touched.clone());
+        let step = Step::new(ids.uuid(), wanted.pod.clone(), tasks, touched, wanted.kind);
         plan.phases.push(Phase {
             id: ids.uuid(),
             name: step.name.clone(),

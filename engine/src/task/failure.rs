@@ -1,34 +1,75 @@
 //! Growing delays between launches of a task that keeps failing.
+//!
+//! Kept in the store, so that a scheduler that restarts does not launch a failing task at once.
 
 use std::collections::BTreeMap;
 
 use crate::config::Backoff;
 use crate::ids::TaskName;
-use crate::units::Millis;
+use crate::units::{Millis, Timestamp};
 
 /// Delay of each failing task.
 ///
 /// Source: the SDK's opt-in backoff: `delay = min(max, initial × factor^k)`, cleared when the task is ready.
 #[derive(Debug, Clone, Default)]
 pub struct Delays {
-    by_task: BTreeMap<TaskName, Millis>,
+    by_task: BTreeMap<TaskName, Delay>,
+    is_changed: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Delay {
+    span: Millis,
+    until: Timestamp,
 }
 
 impl Delays {
-    /// Takes note of a failure; returns how long the task is held back.
-    pub fn failed(&mut self, name: &TaskName, backoff: Backoff) -> Millis {
+    /// Reads what [`Self::write`] wrote; lines that cannot be read are dropped.
+    ///
+    /// No delay is longer than its span from now on, whatever the clock did in between.
+    pub fn read(text: &str, now: Timestamp) -> Self {
+        let line = |line: &str| {
+            let mut fields = line.split(' ');
+            let name = TaskName::parse(fields.next()?).ok()?;
+            let span = Millis(fields.next()?.parse().ok()?);
+            let until = Timestamp(fields.next()?.parse().ok()?).min(now.plus(span));
+            Some((name, Delay { span, until }))
+        };
+        Self { by_task: text.lines().filter_map(line).collect(), is_changed: false }
+    }
+
+    /// One line per delayed task; empty when there is none.
+    pub fn write(&self) -> String {
+        let line = |(name, delay): (&TaskName, &Delay)| format!("{name} {} {}\n", delay.span.0, delay.until.0);
+        self.by_task.iter().map(line).collect()
+    }
+
+    /// Whether there is something to write since the last call.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.is_changed)
+    }
+
+    /// Takes note of a failure; returns until when the task is held back.
+    pub fn failed(&mut self, name: &TaskName, backoff: Backoff, now: Timestamp) -> Timestamp {
         let next = match self.by_task.get(name) {
             None => backoff.initial,
-            Some(last) => Millis(last.0.saturating_mul(backoff.factor_millis.max(1000)) / 1000),
+            Some(last) => Millis(last.span.0.saturating_mul(backoff.factor_millis.max(1000)) / 1000),
         };
-        let next = Millis(next.0.min(backoff.max.0));
-        self.by_task.insert(name.clone(), next);
-        next
+        let span = Millis(next.0.min(backoff.max.0));
+        let until = now.plus(span);
+        self.by_task.insert(name.clone(), Delay { span, until });
+        self.is_changed = true;
+        until
+    }
+
+    /// Until when the task is held back, if it still is.
+    pub fn until(&self, name: &TaskName, now: Timestamp) -> Option<Timestamp> {
+        self.by_task.get(name).map(|delay| delay.until).filter(|until| *until > now)
     }
 
     /// The task is well, or an operator wants it now.
     pub fn clear(&mut self, name: &TaskName) {
-        self.by_task.remove(name);
+        self.is_changed |= self.by_task.remove(name).is_some();
     }
 }
 
@@ -41,9 +82,26 @@ mod tests {
         let backoff = Backoff { initial: Millis(60_000), factor_millis: 2000, max: Millis(200_000) };
         let name = TaskName::parse("hello-0-server").expect("a valid name");
         let mut delays = Delays::default();
-        let seen: Vec<u64> = (0..4).map(|_| delays.failed(&name, backoff).0).collect();
-        assert_eq!(seen, [60_000, 120_000, 200_000, 200_000]);
+        let seen: Vec<u64> = (0..4).map(|_| delays.failed(&name, backoff, Timestamp(1)).0).collect();
+        assert_eq!(seen, [60_001, 120_001, 200_001, 200_001]);
         delays.clear(&name);
-        assert_eq!(delays.failed(&name, backoff).0, 60_000);
+        assert_eq!(delays.failed(&name, backoff, Timestamp(1)).0, 60_001);
+    }
+
+    #[test]
+    fn a_delay_is_read_back_and_never_longer_than_it_was() {
+        let backoff = Backoff { initial: Millis(60_000), factor_millis: 2000, max: Millis(200_000) };
+        let name = TaskName::parse("hello-0-server").expect("a valid name");
+        let mut delays = Delays::default();
+        delays.failed(&name, backoff, Timestamp(1_000_000));
+        assert!(delays.take_changed() && !delays.take_changed());
+        let text = delays.write();
+        let mut read = Delays::read(&format!("{text}no line of ours\n"), Timestamp(1_010_000));
+        assert_eq!(read.write(), text);
+        assert_eq!(read.until(&name, Timestamp(1_010_000)), Some(Timestamp(1_060_000)));
+        assert_eq!(read.until(&name, Timestamp(1_060_000)), None);
+        assert_eq!(read.failed(&name, backoff, Timestamp(0)), Timestamp(120_000), "it goes on growing");
+        // A clock that was set back.
+        assert_eq!(Delays::read(&text, Timestamp(5)).until(&name, Timestamp(5)), Some(Timestamp(60_005)));
     }
 }

@@ -39,6 +39,11 @@ impl Killer {
         self.pending.contains_key(task_id)
     }
 
+    /// Every task that is to end and, as far as is known, still lives.
+    pub fn pending(&self) -> impl Iterator<Item = &TaskId> {
+        self.pending.keys()
+    }
+
     /// Looks at a status: only live states keep a kill going.
     pub fn observe(&mut self, task_id: &TaskId, state: State) {
         if !state.is_live() {
