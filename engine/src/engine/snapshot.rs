@@ -99,8 +99,10 @@ impl Engine {
                 lines.push(format!("{} {}: {why}", plan.name, step.name));
             }
         }
-        for plan in self.plans.iter().filter(|plan| plan.is_interrupted && !plan.is_complete()) {
-            lines.push(format!("{}: held; start or continue the plan", plan.name));
+        // The author's plans begin held: that nobody has started one is no news.
+        let began_by_itself = self.plans.iter().take(RECOVERY + 1);
+        for plan in began_by_itself.filter(|plan| plan.is_interrupted && !plan.is_complete()) {
+            lines.push(format!("{}: held by an operator; continue the plan", plan.name));
         }
         lines
     }

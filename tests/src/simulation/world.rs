@@ -42,8 +42,8 @@ enum Happening {
     ToMaster { stream_id: String, call: Box<scheduler::Call> },
     /// The master notices that a connection broke.
     MasterNotices { conn: u64 },
-    /// An executor repeats a call that its agent was not ready for.
-    ExecutorRepeats { agent: usize, call: Box<executor::Call> },
+    /// An executor goes on with the calls that its agent was not ready for.
+    ExecutorRepeats { agent: usize, executor_id: String },
     /// Something goes wrong.
     Fault(Fault),
 }
@@ -89,6 +89,8 @@ pub(super) struct World<'a> {
     parted_agents: BTreeSet<usize>,
     gone_agents: BTreeSet<usize>,
     repeats_left: u32,
+    /// Calls of executors whose agents were not ready.
+    stalled: BTreeMap<(usize, String), VecDeque<Box<executor::Call>>>,
     rules: Rules,
     stats: Stats,
     trace: VecDeque<String>,
@@ -143,6 +145,7 @@ impl<'a> World<'a> {
             parted_agents: BTreeSet::new(),
             gone_agents: BTreeSet::new(),
             repeats_left: scenario.faults.repeated_statuses,
+            stalled: BTreeMap::new(),
             rules: Rules::default(),
             stats: Stats::default(),
             trace: VecDeque::new(),
@@ -245,7 +248,7 @@ impl<'a> World<'a> {
             self.run_until(next_look)?;
             let gone = self.gone_agents.clone();
             match &self.engine {
-                None => last = "the scheduler is down".to_owned(),
+                None => "the scheduler is down".clone_into(&mut last),
                 Some(engine) => match Rules::at_rest(engine, &self.cluster, |agent| gone.contains(&agent)) {
                     Ok(()) => return Ok(()),
                     Err(problem) => last = problem,
@@ -300,7 +303,16 @@ impl<'a> World<'a> {
                 return Err(format!("more than {MAX_STEPS} steps: the run goes in circles"));
             }
             if let Some(input) = self.executors.poll(self.now) {
-                self.input(input)?;
+                let stalled = match &input {
+                    Input::ExecutorCall { agent, call } => {
+                        self.stalled.get_mut(&(*agent, call.executor_id.value.clone()))
+                    }
+                    _ => None,
+                };
+                match (stalled, input) {
+                    (Some(waiting), Input::ExecutorCall { call, .. }) => waiting.push_back(call),
+                    (_, input) => self.input(input)?,
+                }
             } else if self.queue.keys().next().is_some_and(|(at, _)| *at <= self.now) {
                 if let Some((_, happening)) = self.queue.pop_first() {
                     self.happen(happening)?;
@@ -318,14 +330,28 @@ impl<'a> World<'a> {
         match happening {
             Happening::Start => self.start(),
             Happening::Connect => self.connect(),
-            Happening::ToEngine { conn, frame } => self.to_engine(conn, frame),
+            Happening::ToEngine { conn, frame } => self.arrive(conn, frame),
             Happening::ToMaster { stream_id, call } => {
                 self.input(Input::SchedulerCall { stream_id: Some(stream_id), call })
             }
             Happening::MasterNotices { conn } => self.input(Input::SchedulerDisconnected { conn }),
-            Happening::ExecutorRepeats { agent, call } => self.input(Input::ExecutorCall { agent, call }),
+            Happening::ExecutorRepeats { agent, executor_id } => self.repeat(agent, executor_id),
             Happening::Fault(fault) => self.fault(fault),
         }
+    }
+
+    /// Sends what an executor could not send, in order, until its agent is not ready again.
+    fn repeat(&mut self, agent: usize, executor_id: String) -> Step {
+        let key = (agent, executor_id);
+        let calls = self.stalled.remove(&key).unwrap_or_default();
+        for call in calls {
+            if let Some(waiting) = self.stalled.get_mut(&key) {
+                waiting.push_back(call);
+            } else {
+                self.input(Input::ExecutorCall { agent, call })?;
+            }
+        }
+        Ok(())
     }
 
     /// Steps the cluster and carries its outputs on.
@@ -344,10 +370,12 @@ impl<'a> World<'a> {
                 Output::ToScheduler { conn, event } => self.deliver(conn, &event),
                 Output::CloseScheduler { conn } if conn == self.conn => self.lose_connection(false)?,
                 Output::Refused { status: 503, .. } if of_executor.is_some() => {
-                    // What an executor has to tell it tells until its agent takes it.
+                    // What an executor has to tell it tells until its agent takes it, in order.
                     if let Some((agent, call)) = of_executor.clone() {
+                        let executor_id = call.executor_id.value.clone();
+                        self.stalled.entry((agent, executor_id.clone())).or_default().push_front(call);
                         let at = self.now + Duration::from_millis(100);
-                        self.schedule(at, Happening::ExecutorRepeats { agent, call });
+                        self.schedule(at, Happening::ExecutorRepeats { agent, executor_id });
                     }
                 }
                 Output::Refused { status, text } => {
@@ -358,7 +386,7 @@ impl<'a> World<'a> {
                     }
                 }
                 Output::DestroyVolume { agent, volume } => {
-                    self.note(|| format!("agent-{agent} destroys volume {}", volume.id))
+                    self.note(|| format!("agent-{agent} destroys volume {}", volume.id));
                 }
                 _ => {}
             }
@@ -380,7 +408,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn to_engine(&mut self, conn: u64, frame: Bytes) -> Step {
+    fn arrive(&mut self, conn: u64, frame: Bytes) -> Step {
         if conn != self.conn || self.engine.is_none() || self.stream_id.is_none() {
             return Ok(());
         }
@@ -544,18 +572,22 @@ impl<'a> World<'a> {
             self.stats.commits += 1;
             let number = self.stats.commits;
             if self.crash_at == Some(CrashPoint::BeforeCommit(number)) {
-                return self.crash("before a commit");
+                self.crash("before a commit");
+                return Ok(());
             }
             let fails = std::mem::take(&mut self.fail_next_commit);
             if fails && self.rng.below(2) == 0 {
-                return self.crash("a commit fails, not durable");
+                self.crash("a commit fails, not durable");
+                return Ok(());
             }
             self.apply(&effects.commit.writes);
             if fails {
-                return self.crash("a commit fails, durable all the same");
+                self.crash("a commit fails, durable all the same");
+                return Ok(());
             }
             if self.crash_at == Some(CrashPoint::AfterCommit(number)) {
-                return self.crash("after a commit");
+                self.crash("after a commit");
+                return Ok(());
             }
         }
         if let Some(engine) = &self.engine {
@@ -565,12 +597,14 @@ impl<'a> World<'a> {
         for call in effects.send {
             self.stats.calls += 1;
             if self.crash_at == Some(CrashPoint::BeforeCall(self.stats.calls)) {
-                return self.crash("before a call");
+                self.crash("before a call");
+                return Ok(());
             }
             let number = self.stats.calls;
             self.send(call)?;
             if self.crash_at == Some(CrashPoint::AfterCall(number)) {
-                return self.crash("after a call");
+                self.crash("after a call");
+                return Ok(());
             }
         }
         if let Some((code, reason)) = effects.exit {
@@ -618,9 +652,9 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    fn crash(&mut self, why: &str) -> Step {
+    fn crash(&mut self, why: &str) {
         if self.engine.take().is_none() {
-            return Ok(());
+            return;
         }
         self.note(|| format!("the scheduler dies: {why}"));
         self.wake_at = None;
@@ -633,7 +667,6 @@ impl<'a> World<'a> {
         let pause = if self.rng.below(4) == 0 { 60_000 } else { 5_000 };
         let at = self.now + Duration::from_millis(100 + self.rng.below(pause));
         self.schedule(at, Happening::Start);
-        Ok(())
     }
 
     fn pick_agent(&mut self) -> usize {
@@ -644,7 +677,10 @@ impl<'a> World<'a> {
         self.note(|| format!("fault: {fault:?}"));
         match fault {
             Fault::BreakConnection => self.lose_connection(true),
-            Fault::Crash => self.crash("killed"),
+            Fault::Crash => {
+                self.crash("killed");
+                Ok(())
+            }
             Fault::FailCommit => {
                 self.fail_next_commit = true;
                 Ok(())
@@ -688,7 +724,7 @@ impl<'a> World<'a> {
             Fault::AgentGone => {
                 let agent = self.pick_agent();
                 // Two world pods on hosts of their own and hello need room for the rest of the run.
-                if self.gone_agents.len() >= 1
+                if !self.gone_agents.is_empty()
                     || self.parted_agents.contains(&agent)
                     || self.stopped_agents.contains(&agent)
                 {

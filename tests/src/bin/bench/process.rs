@@ -350,7 +350,12 @@ pub(crate) fn executor() -> Result<Vec<Row>> {
             continue;
         }
         let size = std::fs::metadata(&path)?.len();
-        rows.push(Row::new(format!("executor ({name}): size"), "bytes of the file", Value::Bytes(size), has_target.then_some(target)));
+        rows.push(Row::new(
+            format!("executor ({name}): size"),
+            "bytes of the file",
+            Value::Bytes(size),
+            has_target.then_some(target),
+        ));
         let memory = executor_memory(&path)?;
         rows.push(Row::new(
             format!("executor ({name}): resident memory"),

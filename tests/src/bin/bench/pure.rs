@@ -155,28 +155,36 @@ pub(crate) fn evaluate_one() -> Result<Vec<Row>> {
         if stages != 14 || evaluation.accepted.is_some() != passes {
             bail!("{stages} stages: {}", evaluation.report.render(1, "step", offer));
         }
-        let took = best_of(5, || (), |()| {
-            let mut length = 0;
-            for _ in 0..TIMES {
-                let evaluation = evaluate(&requirement, offer, &mut ids);
-                length += evaluation.report.outcomes.len();
-            }
-            length
-        });
+        let took = best_of(
+            5,
+            || (),
+            |()| {
+                let mut length = 0;
+                for _ in 0..TIMES {
+                    let evaluation = evaluate(&requirement, offer, &mut ids);
+                    length += evaluation.report.outcomes.len();
+                }
+                length
+            },
+        );
         rows.push(Row::new(
             format!("one offer against one pod of 14 stages {what}"),
             "`evaluate` with its report; mean of 10,000, best of 5",
             Value::Time(took / TIMES),
             (!passes).then_some(Value::Time(Duration::from_micros(5))),
         ));
-        let took = best_of(5, || (), |()| {
-            let mut length = 0;
-            for _ in 0..TIMES {
-                let evaluation = evaluate(&requirement, offer, &mut ids);
-                length += evaluation.report.render(1, "step", offer).len();
-            }
-            length
-        });
+        let took = best_of(
+            5,
+            || (),
+            |()| {
+                let mut length = 0;
+                for _ in 0..TIMES {
+                    let evaluation = evaluate(&requirement, offer, &mut ids);
+                    length += evaluation.report.render(1, "step", offer).len();
+                }
+                length
+            },
+        );
         rows.push(Row::new(
             format!("one offer against one pod of 14 stages {what}, report written out as text"),
             "the same and `Report::render`; mean of 10,000, best of 5",

@@ -130,10 +130,7 @@ pub(crate) fn offer(number: usize, role: &str, framework_id: &str, cpus: f64) ->
         framework_id: wire::FrameworkId { value: framework_id.to_owned() },
         agent_id: agent_id(number),
         hostname: hostname.clone(),
-        attributes: vec![
-            attribute("rack", format!("r{}", number % 40)),
-            attribute("disk", "ssd".to_owned()),
-        ],
+        attributes: vec![attribute("rack", format!("r{}", number % 40)), attribute("disk", "ssd".to_owned())],
         resources: vec![scalar("cpus", cpus), scalar("mem", 65_536.0), scalar("disk", 500_000.0), ports],
         allocation_info: Some(wire::resource::AllocationInfo { role: Some(role.to_owned()) }),
         ..Default::default()
