@@ -1,7 +1,7 @@
 //! The engine: one state, one way in ([`Engine::step`]), one way out ([`Effects`]).
 //!
 //! What happens where: `engine/start.rs` (stored tree and specification to plans), `engine/statuses.rs` (task and operation statuses),
-//! `engine/offers.rs` (the offer cycle), `engine/commands.rs` (operators), `engine/advance.rs` (what became possible: kills, recovery, revive,
+//! `engine/offers.rs` (the offer cycle), `engine/cycle.rs` (one batch of offers), `engine/commands.rs` (operators), `engine/advance.rs` (what became possible: kills, recovery, revive,
 //! timers), `engine/snapshot.rs` (the published view).
 //!
 //! Invariants, checked by `check.rs` after every step of the simulation:
@@ -11,6 +11,7 @@
 
 mod advance;
 mod commands;
+mod cycle;
 mod offers;
 mod snapshot;
 mod start;
@@ -30,6 +31,8 @@ use crate::journal::Entry;
 use crate::limits::FIRST_SWEEP;
 use crate::offer::demand::Demand;
 use crate::offer::placement::Rule;
+use crate::plan::coordinator::Place;
+use crate::plan::recovery::Wanted;
 use crate::plan::{Plan, Status};
 use crate::state::{State, Task};
 use crate::task::failure::Delays;
@@ -51,6 +54,19 @@ struct Told {
     versions: BTreeMap<String, u64>,
     steps: BTreeMap<uuid::Uuid, Status>,
     plans: BTreeMap<String, Status>,
+}
+
+/// What follows from the plans alone; good until one of them changes.
+#[derive(Debug, Clone, Default)]
+struct Looked {
+    /// Versions of the plans this was made from.
+    versions: Vec<u64>,
+    /// Steps that may be worked on.
+    candidates: Arc<Vec<Place>>,
+    /// Whether any of them waits for an offer.
+    has_work: bool,
+    /// When the first step that is held back goes on.
+    delayed_until: Option<Timestamp>,
 }
 
 /// Decides everything about one service.
@@ -75,6 +91,10 @@ pub struct Engine {
     planned_tasks: BTreeSet<TaskName>,
     /// Statuses told so far.
     told: Told,
+    /// What the plans looked like last.
+    looked: Looked,
+    /// Pod instances that have to be brought back, kept up with what is stored.
+    down: BTreeMap<PodInstance, Wanted>,
     /// Steps that could launch when last looked at.
     launchable: BTreeSet<uuid::Uuid>,
     /// Why each waiting step waits, one line.

@@ -92,6 +92,11 @@ pub struct PodInstance {
 }
 
 impl PodInstance {
+    /// What the full names of its tasks begin with; sorts before all of them.
+    pub fn task_prefix(&self) -> TaskName {
+        TaskName(format!("{}-{}-", self.pod_type, self.index))
+    }
+
     /// Full name of a task of this instance.
     pub fn task_name(&self, task: &str) -> TaskName {
         TaskName(format!("{}-{}-{task}", self.pod_type, self.index))

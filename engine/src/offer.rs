@@ -12,6 +12,7 @@ pub mod placement;
 mod reason;
 pub mod report;
 pub mod requirement;
+pub mod screen;
 mod stage;
 mod stored;
 

@@ -44,6 +44,8 @@ pub struct State {
     pub planned: BTreeMap<PodInstance, BTreeSet<ResourceId>>,
     /// Reservations given up, with the agent that holds them.
     pub releasing: BTreeMap<ResourceId, AgentId>,
+    /// Pod instances whose tasks have changed since the engine looked at them last.
+    touched: BTreeSet<PodInstance>,
 }
 
 impl State {
@@ -104,7 +106,13 @@ impl State {
                 continue;
             };
             match Task::parse(name.clone(), info, status) {
+                // The tasks of a pod are found by their names.
+                Ok(task) if !name.as_str().starts_with(task.pod.task_prefix().as_str()) => {
+                    unreadable(&paths::task_info(&name), format!("its labels say that it is of {}", task.pod));
+                    state.unreadable.insert(name);
+                }
                 Ok(task) => {
+                    state.touched.insert(task.pod.clone());
                     Arc::make_mut(&mut state.tasks).insert(name, Arc::new(task));
                 }
                 Err(problem) => {
@@ -142,7 +150,15 @@ impl State {
 
     /// Stored tasks of one pod instance, by name.
     pub fn pod_tasks(&self, pod: &PodInstance) -> Vec<&Task> {
-        self.tasks.values().map(Arc::as_ref).filter(|task| task.pod == *pod).collect()
+        let prefix = pod.task_prefix();
+        let named_alike =
+            self.tasks.range(&prefix..).take_while(|(name, _)| name.as_str().starts_with(prefix.as_str()));
+        named_alike.map(|(_, task)| task.as_ref()).filter(|task| task.pod == *pod).collect()
+    }
+
+    /// Pod instances of which something was stored or removed since this was asked last.
+    pub fn take_touched(&mut self) -> BTreeSet<PodInstance> {
+        std::mem::take(&mut self.touched)
     }
 
     /// A stored task of this pod instance that cannot be read.
@@ -212,6 +228,7 @@ impl State {
             }
             None => {}
         }
+        self.touched.insert(task.pod.clone());
         Arc::make_mut(&mut self.tasks).insert(task.name.clone(), Arc::new(task));
     }
 
@@ -221,6 +238,7 @@ impl State {
         if task.status.as_ref().is_some_and(|old| old.bytes == status.bytes) {
             return;
         }
+        self.touched.insert(task.pod.clone());
         commit.put(paths::task_status(name), status.bytes.clone());
         if !status.addresses.is_empty() {
             let key = paths::last_address_key(name);
@@ -233,7 +251,9 @@ impl State {
     /// Removes everything stored of a task.
     pub fn delete_task(&mut self, name: &TaskName, commit: &mut Transaction) {
         commit.delete(paths::task(name));
-        Arc::make_mut(&mut self.tasks).remove(name);
+        if let Some(task) = Arc::make_mut(&mut self.tasks).remove(name) {
+            self.touched.insert(task.pod.clone());
+        }
         let key = paths::last_address_key(name);
         if self.properties.contains_key(&key) {
             self.delete_property(&key, commit);

@@ -1,6 +1,7 @@
 //! What became possible since the last look: tasks to end, pods to bring back, offers to ask for, timers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::start::overrides_key;
 use super::{DEPLOY, Engine, RECOVERY};
@@ -25,9 +26,11 @@ impl Engine {
             self.demand.want_revive();
         }
         self.launchable = launchable;
-        self.waits.retain(|id, _| {
-            self.plans.iter().any(|plan| plan.steps().any(|(_, _, step)| step.id == *id && step.wants_launch()))
-        });
+        if !self.waits.is_empty() {
+            let steps = self.plans.iter().flat_map(Plan::steps).filter(|(_, _, step)| step.wants_launch());
+            let waiting: BTreeSet<uuid::Uuid> = steps.map(|(_, _, step)| step.id).collect();
+            self.waits.retain(|id, _| waiting.contains(id));
+        }
         if self.is_subscribed {
             effects.send.extend(self.killer.due(now));
             let (calls, lost_patience) = self.reconciler.due(self.config.implicit_reconciliation, now);
@@ -70,7 +73,43 @@ impl Engine {
         }
     }
 
+    /// What follows from the plans, made anew when one has changed.
+    ///
+    /// Invariant: every change of a plan raises its version; a build with assertions checks that nothing was missed.
+    fn plans_now(&mut self) -> &super::Looked {
+        let versions = self.plans.iter().map(|plan| plan.version);
+        let is_known =
+            self.looked.versions.len() == self.plans.len() && versions.eq(self.looked.versions.iter().copied());
+        if !is_known {
+            self.looked = self.look_anew();
+        } else if cfg!(debug_assertions) {
+            let anew = self.look_anew();
+            assert_eq!(anew.candidates, self.looked.candidates, "a plan has changed without a new version");
+            assert_eq!(anew.has_work, self.looked.has_work, "a plan has changed without a new version");
+            assert_eq!(anew.delayed_until, self.looked.delayed_until, "a plan has changed without a new version");
+        }
+        &self.looked
+    }
+
+    fn look_anew(&self) -> super::Looked {
+        let candidates = coordinator::candidates(&self.plans);
+        super::Looked {
+            versions: self.plans.iter().map(|plan| plan.version).collect(),
+            has_work: candidates.iter().any(|place| self.step_at(*place).is_some_and(Step::wants_launch)),
+            delayed_until: self.plans.iter().flat_map(Plan::steps).filter_map(|(_, _, step)| step.delayed_until).min(),
+            candidates: Arc::new(candidates),
+        }
+    }
+
+    /// Steps that may be worked on now.
+    pub(super) fn candidates(&mut self) -> Arc<Vec<Place>> {
+        Arc::clone(&self.plans_now().candidates)
+    }
+
     fn end_delays(&mut self, now: Timestamp) {
+        if self.plans_now().delayed_until.is_none_or(|until| now < until) {
+            return;
+        }
         for plan in &mut self.plans {
             let mut changed = false;
             for step in plan.steps_mut() {
@@ -85,25 +124,40 @@ impl Engine {
 
     /// Source: deploy is asked first; recovery keeps off whatever another plan is about to launch or is launching.
     fn refresh_recovery(&mut self, now: Timestamp, effects: &mut Effects) {
-        let mut wanted = recovery::wanted(&self.state, |task| Some(self.spec_of(task)));
+        for pod in self.state.take_touched() {
+            match recovery::wanted_of(&pod, &self.state, |task| Some(self.spec_of(task))) {
+                Some(wanted) => drop(self.down.insert(pod, wanted)),
+                None => drop(self.down.remove(&pod)),
+            }
+        }
+        debug_assert!(
+            self.down.values().eq(&recovery::wanted(&self.state, |task| Some(self.spec_of(task)))),
+            "a stored task has changed unseen"
+        );
+        if self.down.is_empty() && self.plans.get(RECOVERY).is_some_and(|plan| plan.phases.is_empty()) {
+            return;
+        }
+        let mut wanted: Vec<_> = self.down.values().cloned().collect();
         for one in &mut wanted {
             // Tasks that no plan could launch are ended and left alone; their reservations stay.
             one.tasks.retain(|task| self.planned_tasks.contains(&one.pod.task_name(task)));
         }
-        let candidates = coordinator::candidates(&self.plans);
-        let of_deploy: Vec<_> =
-            candidates.iter().filter(|place| place.plan == DEPLOY).filter_map(|place| self.step_at(*place)).collect();
-        let dirty: Vec<_> = self
+        let candidates = self.candidates();
+        let of_deploy = candidates.iter().filter(|place| place.plan == DEPLOY).filter_map(|place| self.step_at(*place));
+        let dirty = self
             .plans
             .iter()
             .enumerate()
             .filter(|(at, plan)| *at != RECOVERY && !plan.is_interrupted)
             // Also what runs and is not done: a task of a side plan that uses the resource set of another one must not be ended for it.
             .flat_map(|(_, plan)| plan.steps().map(|(_, _, step)| step))
-            .filter(|step| step.is_dirty() || step.status() == Status::Started)
-            .collect();
+            .filter(|step| step.is_dirty() || step.status() == Status::Started);
+        let mut taken: BTreeMap<&PodInstance, Vec<&Step>> = BTreeMap::new();
+        for step in of_deploy.chain(dirty) {
+            taken.entry(&step.pod).or_default().push(step);
+        }
         let is_taken = |pod: &PodInstance, touched: &[String]| {
-            of_deploy.iter().chain(&dirty).any(|step| step.conflicts_with(pod, touched))
+            taken.get(pod).is_some_and(|steps| steps.iter().any(|step| step.conflicts_with(pod, touched)))
         };
         wanted.retain(|one| !one.tasks.is_empty() && !is_taken(&one.pod, &one.touched));
         let Some(plan) = self.plans.get_mut(RECOVERY) else { return };
@@ -126,7 +180,7 @@ impl Engine {
     fn prepare_candidates(&mut self, now: Timestamp, effects: &mut Effects) -> BTreeSet<uuid::Uuid> {
         let mut launchable = BTreeSet::new();
         let mut prepared = BTreeSet::new();
-        for place in coordinator::candidates(&self.plans) {
+        for place in self.candidates().iter().copied() {
             let Some(step) = self.step_at(place).filter(|step| step.wants_launch()) else { continue };
             let (step_id, name, pod) = (step.id, step.name.clone(), step.pod.clone());
             let is_given_up = self.state.pod_tasks(&pod).iter().any(|task| task.is_permanently_failed);
@@ -212,14 +266,12 @@ impl Engine {
     }
 
     /// Whether any step waits for an offer, or reservations may show up that are to be released.
-    pub(super) fn wants_offers(&self, now: Timestamp) -> bool {
+    pub(super) fn wants_offers(&mut self, now: Timestamp) -> bool {
         !self.launchable.is_empty() || self.has_waiting_step() || self.demand.is_sweeping(now)
     }
 
-    fn has_waiting_step(&self) -> bool {
-        coordinator::candidates(&self.plans)
-            .into_iter()
-            .any(|place| self.step_at(place).is_some_and(Step::wants_launch))
+    fn has_waiting_step(&mut self) -> bool {
+        self.plans_now().has_work
     }
 
     fn ask_for_offers(&mut self, now: Timestamp, effects: &mut Effects) {
@@ -243,9 +295,8 @@ impl Engine {
 
     /// Source: the SDK writes `DEPLOY` when the deploy plan first completes.
     fn note_completion(&mut self, effects: &mut Effects) {
-        let is_complete = self.plans.get(DEPLOY).is_some_and(Plan::is_complete);
         let is_noted = self.state.properties.get(paths::PROPERTY_LAST_COMPLETED).is_some_and(|value| value != "NONE");
-        if is_complete && !is_noted {
+        if !is_noted && self.plans.get(DEPLOY).is_some_and(Plan::is_complete) {
             self.state.put_property(paths::PROPERTY_LAST_COMPLETED, "DEPLOY", &mut effects.commit);
         }
     }
@@ -273,10 +324,12 @@ impl Engine {
     fn tell_changes(&mut self, effects: &mut Effects) {
         let mut told = std::mem::take(&mut self.told);
         let mut completed = Vec::new();
+        let mut has_changed = false;
         for (at, plan) in self.plans.iter().enumerate() {
             if told.versions.insert(plan.name.clone(), plan.version) == Some(plan.version) {
                 continue;
             }
+            has_changed = true;
             for phase in &plan.phases {
                 for (step, status) in phase.steps.iter().zip(phase.step_statuses()) {
                     let before = told.steps.insert(step.id, status).unwrap_or(Status::Pending);
@@ -302,7 +355,11 @@ impl Engine {
                 });
             }
         }
-        told.steps.retain(|id, _| self.plans.iter().any(|plan| plan.steps().any(|(_, _, step)| step.id == *id)));
+        if has_changed {
+            let steps: BTreeSet<uuid::Uuid> =
+                self.plans.iter().flat_map(Plan::steps).map(|(_, _, step)| step.id).collect();
+            told.steps.retain(|id, _| steps.contains(id));
+        }
         self.told = told;
         for at in completed {
             // That it was started is history now: it must not start by itself after a restart of the scheduler.
@@ -312,10 +369,10 @@ impl Engine {
         }
     }
 
-    fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let delays = self.plans.iter().flat_map(Plan::steps).filter_map(|(_, _, step)| step.delayed_until).min();
+    fn wake_at(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let super::Looked { delayed_until: delays, has_work, .. } = *self.plans_now();
         let subscribed = self.is_subscribed.then(|| {
-            let demand = self.demand.wake_at(self.has_waiting_step(), now);
+            let demand = self.demand.wake_at(has_work, now);
             [self.killer.wake_at(), self.reconciler.wake_at(), demand].into_iter().flatten().min()
         });
         [delays, subscribed.flatten()].into_iter().flatten().min()

@@ -7,6 +7,7 @@ use mainstay_proto::v1 as wire;
 use mainstay_spec::Goal;
 
 use super::Engine;
+use super::cycle::{Cycle, Look};
 use crate::effect::{Call, Effects};
 use crate::ids::{AgentId, ConfigId, OfferId, PodInstance, ResourceId, TaskId, TaskName};
 use crate::journal::Entry;
@@ -15,10 +16,11 @@ use crate::limits::{
     REPORTS_PER_CYCLE,
 };
 use crate::offer::Offer;
-use crate::offer::evaluate::{Evaluation, evaluate};
+use crate::offer::evaluate::Evaluation;
 use crate::offer::leftover;
+use crate::offer::placement::{Counts, Rule};
 use crate::offer::requirement::{Accepted, Recovery, Requirement};
-use crate::plan::coordinator::{self, Place};
+use crate::plan::coordinator::Place;
 use crate::resource::Resource;
 use crate::state::Task;
 use crate::task::status::{State, Status};
@@ -52,64 +54,47 @@ impl Engine {
             decline(offers.iter().map(|offer| offer.id.clone()).collect(), DECLINE_SHORT, effects);
             return;
         }
-        let mut offers: Vec<Option<Offer>> = offers.into_iter().map(Some).collect();
+        let mut cycle = Cycle::new(offers, &self.config.role, REPORTS_PER_CYCLE);
         let mut pods_launched: BTreeSet<PodInstance> = BTreeSet::new();
-        let mut reports = 0;
-        for place in coordinator::candidates(&self.plans) {
+        for place in self.candidates().iter().copied() {
             let Some(wanted) = self.wanted(place) else { continue };
             // Another launch into the same instance must see what this one left: next cycle.
             if pods_launched.contains(&wanted.pod) || self.blocked_by(&wanted).is_some() {
                 continue;
             }
-            if let Some(at) = self.try_step(&wanted, &mut offers, &mut reports, now, effects) {
-                pods_launched.insert(wanted.pod.clone());
-                if let Some(slot) = offers.get_mut(at) {
-                    *slot = None;
-                }
+            if self.try_step(&wanted, &mut cycle, now, effects) {
+                pods_launched.insert(wanted.pod);
             }
         }
         if !pods_launched.is_empty() {
             // Siblings that could not be looked at with what is left want the remainder at once.
             self.demand.want_revive();
         }
-        self.leftovers(offers.into_iter().flatten().collect(), now, effects);
+        let unused = cycle.finish(&mut self.outcomes);
+        self.leftovers(unused, now, effects);
     }
 
-    /// Tries one step on every offer left; returns the index of the offer it used.
-    fn try_step(
-        &mut self,
-        wanted: &Wanted,
-        offers: &mut [Option<Offer>],
-        reports: &mut usize,
-        now: Timestamp,
-        effects: &mut Effects,
-    ) -> Option<usize> {
-        let mut closest: Option<(usize, String)> = None;
-        let mut looked_at = 0_usize;
+    /// Tries one step on the offers left; answers whether it was launched.
+    fn try_step(&mut self, wanted: &Wanted, cycle: &mut Cycle, now: Timestamp, effects: &mut Effects) -> bool {
         let told_from = effects.journal.len();
-        for (at, slot) in offers.iter().enumerate() {
-            let Some(offer) = slot else { continue };
-            if wanted.pinned.as_ref().is_some_and(|agent| *agent != offer.agent_id) {
-                continue;
-            }
-            looked_at += 1;
-            let Some(evaluation) = self.evaluate(wanted, offer) else { continue };
-            self.record(wanted, offer, &evaluation, at + 1, reports, now, effects);
-            if let Some(accepted) = evaluation.accepted {
-                let offer = offer.clone();
-                self.accept(wanted, &offer, accepted, now, effects);
-                return Some(at);
-            }
-            let failures = evaluation.report.obstacles().len();
-            if closest.as_ref().is_none_or(|(fewest, _)| failures < *fewest) {
-                let why =
-                    evaluation.report.first_failure().map(|outcome| outcome.reason.to_string()).unwrap_or_default();
-                closest = Some((failures, format!("{}: {why}", offer.hostname)));
+        let Some(look) = self.look(wanted, cycle) else { return false };
+        for (at, evaluation) in &look.told {
+            if let Some(offer) = cycle.offer(*at) {
+                self.record(wanted, offer, evaluation, at + 1, now, effects);
             }
         }
-        let why = match (closest, &wanted.pinned) {
-            (Some((_, why)), _) if looked_at == 1 => format!("the one offer looked at does not fit: {why}"),
-            (Some((_, why)), _) => format!("none of {looked_at} offers fits, the closest is {why}"),
+        if let Some((at, evaluation)) = look.fits {
+            Arc::make_mut(&mut self.outcomes).accepted += 1;
+            if let Some(offer) = cycle.offer(at).filter(|_| look.is_fit_told) {
+                self.record(wanted, offer, &evaluation, at + 1, now, effects);
+            }
+            if let (Some(offer), Some(accepted)) = (cycle.take(at), evaluation.accepted) {
+                self.accept(wanted, &offer, accepted, now, effects);
+                return true;
+            }
+        }
+        let why = match (look.why, &wanted.pinned) {
+            (Some(why), _) => why,
             (None, Some(agent)) => {
                 let hostname = self.state.pod_tasks(&wanted.pod).into_iter().find_map(|task| task.hostname.clone());
                 let hostname = hostname.unwrap_or_else(|| "of unknown name".to_owned());
@@ -125,15 +110,15 @@ impl Engine {
                 }
             }
         }
-        if let Some(plan) = self.plans.get_mut(wanted.place.plan) {
-            if let Some(step) = plan.step_mut(wanted.place.phase, wanted.place.step)
-                && looked_at > 0
-            {
-                step.is_prepared = true;
-            }
+        if let Some(plan) = self.plans.get_mut(wanted.place.plan)
+            && let Some(step) = plan.step_mut(wanted.place.phase, wanted.place.step)
+            && look.rejected > 0
+            && !step.is_prepared
+        {
+            step.is_prepared = true;
             plan.version += 1;
         }
-        None
+        false
     }
 
     /// Takes note of why a step waits; told once per change. Returns whether it changed.
@@ -201,9 +186,14 @@ impl Engine {
         live.or_else(|| self.strays(&wanted.pod).next())
     }
 
-    fn evaluate(&mut self, wanted: &Wanted, offer: &Offer) -> Option<Evaluation> {
+    /// Looks at every offer that is left for one step.
+    fn look(&mut self, wanted: &Wanted, cycle: &mut Cycle) -> Option<Look> {
         let stored = self.state.pod_tasks(&wanted.pod);
-        let all_tasks: Vec<&Task> = self.state.tasks.values().map(Arc::as_ref).collect();
+        let placement = self.placements.get(&wanted.pod.pod_type);
+        let is_counting = placement.is_some_and(Rule::is_counting);
+        // Only counting rules look at other pods.
+        let all_tasks: Vec<&Task> =
+            if is_counting { self.state.tasks.values().map(Arc::as_ref).collect() } else { Vec::new() };
         let requirement = Requirement {
             config: &self.config,
             framework_id: self.state.framework_id.as_ref()?,
@@ -215,38 +205,28 @@ impl Engine {
             recovery: wanted.recovery,
             parameters: &wanted.parameters,
             stored: &stored,
-            placement: self.placements.get(&wanted.pod.pod_type),
+            placement,
             all_tasks: &all_tasks,
+            counts: &Counts::default(),
         };
-        Some(evaluate(&requirement, offer, &mut self.ids))
+        // Without a reservation an instance is like any other, unless where its own tasks were is left out of a count.
+        let is_alike = wanted.pinned.is_none() && (stored.is_empty() || !is_counting);
+        let class = is_alike.then(|| (wanted.config_id.clone(), wanted.pod.pod_type.clone(), wanted.tasks.clone()));
+        Some(cycle.look(&requirement, class, wanted.pinned.as_ref(), &mut self.ids))
     }
 
+    /// Keeps and tells one evaluation in full.
     fn record(
         &mut self,
         wanted: &Wanted,
         offer: &Offer,
         evaluation: &Evaluation,
         number: usize,
-        reports: &mut usize,
         now: Timestamp,
         effects: &mut Effects,
     ) {
         let passed = evaluation.accepted.is_some();
         let outcomes: &mut Outcomes = Arc::make_mut(&mut self.outcomes);
-        if passed {
-            outcomes.accepted += 1;
-        } else {
-            outcomes.rejected += 1;
-            for outcome in evaluation.report.obstacles() {
-                *outcomes.failure_reasons.entry(outcome.stage.to_owned()).or_default() += 1;
-            }
-            // The agents of one cluster bound this map.
-            *outcomes.rejected_agents.entry(offer.agent_id.to_string()).or_default() += 1;
-        }
-        *reports += 1;
-        if *reports > REPORTS_PER_CYCLE {
-            return;
-        }
         if outcomes.recent.len() >= OUTCOMES_KEPT {
             outcomes.recent.pop_front();
         }
@@ -309,7 +289,15 @@ impl Engine {
                 self.state.delete_task(&name, &mut effects.commit);
             }
         }
-        let kept = self.state.kept_resource_ids();
+        // Most launches use what the pod had, or had nothing: then there is no need to look at every other pod.
+        let own: BTreeSet<ResourceId> = self
+            .state
+            .pod_tasks(&wanted.pod)
+            .iter()
+            .filter(|task| !task.is_permanently_failed)
+            .flat_map(|task| task.resource_ids())
+            .collect();
+        let kept = if old.iter().all(|(id, _)| own.contains(id)) { own } else { self.state.kept_resource_ids() };
         let given_up: Vec<_> = old.into_iter().filter(|(id, _)| !kept.contains(id)).collect();
         if !given_up.is_empty() {
             self.state.give_up(given_up, &mut effects.commit);
@@ -321,9 +309,12 @@ impl Engine {
         if !accepted.planned.is_empty() {
             self.state.plan_reservations(&wanted.pod, accepted.planned, &mut effects.commit);
         }
-        let executors: BTreeSet<_> =
-            self.state.tasks.values().filter_map(|task| task.executor.as_ref()).map(|executor| &executor.id).collect();
-        self.shut_down.retain(|id| executors.contains(id));
+        if !self.shut_down.is_empty() {
+            let tasks = self.state.tasks.values();
+            let executors: BTreeSet<_> =
+                tasks.filter_map(|task| task.executor.as_ref()).map(|executor| &executor.id).collect();
+            self.shut_down.retain(|id| executors.contains(id));
+        }
         self.waits.remove(&wanted.step_id);
         self.launched(wanted, &launches, effects);
         effects.send.push(Call::Accept {
@@ -390,7 +381,14 @@ impl Engine {
 
     /// Offers nobody wanted: reservations of ours that nothing stands on are released, the rest is given back.
     fn leftovers(&mut self, offers: Vec<Offer>, now: Timestamp, effects: &mut Effects) {
-        let keep = self.state.kept_resource_ids();
+        // Most offers hold nothing of ours.
+        let is_ours = |resource: &Resource| {
+            let id = self.state.framework_id.as_ref();
+            id.is_some_and(|id| leftover::is_ours(resource, &self.config.role, id))
+        };
+        let may_have_ours =
+            !self.state.releasing.is_empty() || offers.iter().any(|offer| offer.resources.iter().any(is_ours));
+        let keep = if may_have_ours { self.state.kept_resource_ids() } else { BTreeSet::new() };
         let mut unused = Vec::new();
         for offer in offers {
             let orphans = match &self.state.framework_id {
@@ -434,7 +432,6 @@ impl Engine {
 
     /// A reservation to release that several offers of its agent did not show is gone.
     fn count_unseen(&mut self, offer: &Offer, effects: &mut Effects) {
-        let shown: BTreeSet<ResourceId> = offer.resources.iter().filter_map(Resource::resource_id).collect();
         let waiting: Vec<ResourceId> = self
             .state
             .releasing
@@ -442,6 +439,10 @@ impl Engine {
             .filter(|(_, agent)| **agent == offer.agent_id)
             .map(|(id, _)| id.clone())
             .collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let shown: BTreeSet<ResourceId> = offer.resources.iter().filter_map(Resource::resource_id).collect();
         for id in waiting {
             if shown.contains(&id) {
                 self.unseen.remove(&id);

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{Engine, RECOVERY};
-use crate::plan::coordinator;
 use crate::plan::{Phase, Plan, Status, Step};
 use crate::view::{PhaseView, PlanView, StepView, View};
 
 impl Engine {
     /// Makes the view anew; plans that have not changed are shared with the last one.
     pub(super) fn publish(&mut self) {
+        let waiting = Arc::new(self.waiting());
         let mut published = Vec::with_capacity(self.plans.len());
         for (at, plan) in self.plans.iter().enumerate() {
             let known =
@@ -31,7 +31,7 @@ impl Engine {
             parsed_configurations: Arc::clone(&self.state.parsed_configurations),
             properties: Arc::clone(&self.state.properties),
             outcomes: Arc::clone(&self.outcomes),
-            waiting: Arc::new(self.waiting()),
+            waiting,
         });
     }
 
@@ -83,14 +83,14 @@ impl Engine {
     }
 
     /// One line for every step that could go on and does not, and for what holds everything up.
-    fn waiting(&self) -> Vec<String> {
+    fn waiting(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         if !self.is_subscribed {
             lines.push("not subscribed to a master".to_owned());
         } else if !self.reconciler.is_done() {
             lines.push(format!("reconciling: {} tasks not answered yet", self.reconciler.unanswered()));
         }
-        for place in coordinator::candidates(&self.plans) {
+        for place in self.candidates().iter().copied() {
             let Some(plan) = self.plans.get(place.plan) else { continue };
             let Some(step) = plan.phases.get(place.phase).and_then(|phase| phase.steps.get(place.step)) else {
                 continue;

@@ -162,6 +162,8 @@ pub(super) fn start(
         delays,
         planned_tasks,
         told: super::Told::default(),
+        looked: super::Looked::default(),
+        down: BTreeMap::new(),
         launchable: BTreeSet::new(),
         waits: BTreeMap::new(),
         shut_down: BTreeSet::new(),

@@ -14,7 +14,7 @@ use mainstay_spec::{
 
 use super::Offer;
 use super::evaluate::{Evaluation, evaluate};
-use super::placement::Rule;
+use super::placement::{Counts, Rule};
 use super::requirement::{Accepted, Recovery, Requirement};
 use crate::config::Config;
 use crate::ids::{AgentId, ConfigId, ExecutorId, FrameworkId, Generator, OfferId, PodInstance};
@@ -237,6 +237,20 @@ impl World {
     }
 
     pub(crate) fn evaluate_offer(&mut self, offer: &Offer, launch: &[&str], recovery: Recovery) -> Evaluation {
+        let mut ids = self.ids.clone();
+        let evaluation = self.with_requirement(launch, recovery, |requirement| evaluate(requirement, offer, &mut ids));
+        self.ids = ids;
+        assert_eq!(evaluation.report.passed(), evaluation.accepted.is_some());
+        evaluation
+    }
+
+    /// What the pod wants now.
+    pub(crate) fn with_requirement<T>(
+        &self,
+        launch: &[&str],
+        recovery: Recovery,
+        look: impl FnOnce(&Requirement<'_>) -> T,
+    ) -> T {
         let spec = &self.spec;
         let pod_spec = spec.pods.first().unwrap();
         let rule = pod_spec.placement.as_deref().and_then(|text| Rule::parse(text, &pod_spec.pod_type).unwrap());
@@ -256,10 +270,9 @@ impl World {
             stored: &stored,
             placement: rule.as_ref(),
             all_tasks: &all_tasks,
+            counts: &Counts::default(),
         };
-        let evaluation = evaluate(&requirement, offer, &mut self.ids);
-        assert_eq!(evaluation.report.passed(), evaluation.accepted.is_some());
-        evaluation
+        look(&requirement)
     }
 
     /// Stores what was accepted and lets the master apply it; the launched tasks run.

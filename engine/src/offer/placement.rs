@@ -14,6 +14,7 @@ mod max_per;
 mod parse;
 mod round_robin;
 
+pub use count::Counts;
 pub use key::Key;
 pub use matcher::Matcher;
 pub use parse::ParseError;
@@ -89,6 +90,16 @@ impl Rule {
             }
         };
         Outcome::new(self.class_name(), passed, reason)
+    }
+
+    /// Whether the answer depends on where other pods are.
+    pub fn is_counting(&self) -> bool {
+        match self {
+            Self::Match { .. } => false,
+            Self::MaxPer { .. } | Self::RoundRobin { .. } => true,
+            Self::And(rules) => rules.iter().any(Self::is_counting),
+            Self::Not(rule) => rule.is_counting(),
+        }
     }
 
     /// Whether the rule looks at the region (`PLACEMENT_REFERENCED_REGION`).

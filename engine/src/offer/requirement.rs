@@ -6,7 +6,7 @@ use mainstay_spec::{PodSpec, ServiceSpec};
 
 use crate::config::Config;
 use crate::ids::{ConfigId, FrameworkId, PodInstance, ResourceId, TaskId, TaskName};
-use crate::offer::placement::Rule;
+use crate::offer::placement::{Counts, Rule};
 use crate::state::Task;
 
 /// Everything evaluation needs to know besides the offer. Borrowed from the engine's state for one evaluation.
@@ -39,6 +39,8 @@ pub struct Requirement<'a> {
     pub placement: Option<&'a Rule>,
     /// Every stored task of the service, for counting rules.
     pub all_tasks: &'a [&'a Task],
+    /// What counting rules found out about them; empty at first, good for this pod instance and these tasks.
+    pub counts: &'a Counts,
 }
 
 /// Why a pod is launched.

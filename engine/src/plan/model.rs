@@ -325,7 +325,7 @@ impl Plan {
             .phases
             .iter()
             .enumerate()
-            .map(|(at, phase)| Child { status: phase.status(), is_candidate: candidates.contains(&at) })
+            .map(|(at, phase)| Child { status: phase.status(), is_candidate: candidates.binary_search(&at).is_ok() })
             .collect();
         status::aggregate(!self.errors.is_empty(), self.is_interrupted, &children)
     }

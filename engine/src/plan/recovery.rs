@@ -3,7 +3,7 @@
 //! Recomputed from the stored tasks at every look; only what has been launched is carried over. So a recovery that is no longer needed (an agent
 //! came back with its task alive) vanishes by itself, and one that became worse (a pod given up while its restart waited) is replaced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_spec::{Goal, ServiceSpec, Strategy};
 
@@ -41,49 +41,49 @@ pub fn empty() -> Plan {
 /// Source: only tasks with goal RUNNING are recovered. An essential one takes along every goal-RUNNING task of its pod that was launched before.
 /// A pod of which some tasks are given up and others are not is given up as a whole (the SDK would leave it).
 pub fn wanted(state: &State, spec_of: impl Fn(&Task) -> Option<ServiceSpecRef>) -> Vec<Wanted> {
-    let mut pods: BTreeMap<&PodInstance, Vec<&Task>> = BTreeMap::new();
-    for task in state.tasks.values() {
-        pods.entry(&task.pod).or_default().push(task);
+    let pods: BTreeSet<&PodInstance> = state.tasks.values().map(|task| &task.pod).collect();
+    pods.into_iter().filter_map(|pod| wanted_of(pod, state, &spec_of)).collect()
+}
+
+/// What has to be brought back of one pod instance.
+pub fn wanted_of(
+    pod: &PodInstance,
+    state: &State,
+    spec_of: impl Fn(&Task) -> Option<ServiceSpecRef>,
+) -> Option<Wanted> {
+    // Whatever it holds that cannot be read must not be launched beside, let alone replaced.
+    if state.unreadable_of(pod).is_some() {
+        return None;
     }
-    let mut wanted = Vec::new();
-    for (pod, tasks) in pods {
-        // Whatever it holds that cannot be read must not be launched beside, let alone replaced.
-        if state.unreadable_of(pod).is_some() {
-            continue;
-        }
-        let Some(spec) = tasks.iter().find_map(|task| spec_of(task)) else { continue };
-        let Some(pod_spec) = spec.pod(&pod.pod_type) else { continue };
-        let of_goal = |goal: Goal| {
-            tasks
-                .iter()
-                .copied()
-                .filter(move |task| pod_spec.task(task.short_name()).is_some_and(|spec| spec.goal == goal))
-        };
-        let is_given_up = tasks.iter().any(|task| task.is_permanently_failed);
-        let failed: Vec<&Task> =
-            of_goal(Goal::Running).filter(|task| task.is_permanently_failed || has_failed(task)).collect();
-        if failed.is_empty() && !is_given_up {
-            continue;
-        }
-        let is_essential = |task: &&Task| pod_spec.task(task.short_name()).is_some_and(|spec| spec.essential);
-        let relaunched: Vec<&Task> = if is_given_up || failed.iter().any(is_essential) {
-            of_goal(Goal::Running).filter(|task| task.task_id.is_some() || task.is_permanently_failed).collect()
-        } else {
-            failed
-        };
-        let in_order = pod_spec.tasks.iter().map(|spec| spec.name.clone());
-        let tasks: Vec<String> =
-            in_order.filter(|name| relaunched.iter().any(|task| task.short_name() == name)).collect();
-        if !tasks.is_empty() {
-            let kind = if is_given_up { Recovery::Permanent } else { Recovery::Transient };
-            let touched = match kind {
-                Recovery::Permanent => pod_spec.tasks.iter().map(|task| task.name.clone()).collect(),
-                Recovery::None | Recovery::Transient => model::touched(pod_spec, &tasks),
-            };
-            wanted.push(Wanted { pod: pod.clone(), tasks, touched, kind });
-        }
+    let tasks = state.pod_tasks(pod);
+    let spec = tasks.iter().find_map(|task| spec_of(task))?;
+    let pod_spec = spec.pod(&pod.pod_type)?;
+    let of_goal = |goal: Goal| {
+        tasks.iter().copied().filter(move |task| pod_spec.task(task.short_name()).is_some_and(|spec| spec.goal == goal))
+    };
+    let is_given_up = tasks.iter().any(|task| task.is_permanently_failed);
+    let failed: Vec<&Task> =
+        of_goal(Goal::Running).filter(|task| task.is_permanently_failed || has_failed(task)).collect();
+    if failed.is_empty() && !is_given_up {
+        return None;
     }
-    wanted
+    let is_essential = |task: &&Task| pod_spec.task(task.short_name()).is_some_and(|spec| spec.essential);
+    let relaunched: Vec<&Task> = if is_given_up || failed.iter().any(is_essential) {
+        of_goal(Goal::Running).filter(|task| task.task_id.is_some() || task.is_permanently_failed).collect()
+    } else {
+        failed
+    };
+    let in_order = pod_spec.tasks.iter().map(|spec| spec.name.clone());
+    let tasks: Vec<String> = in_order.filter(|name| relaunched.iter().any(|task| task.short_name() == name)).collect();
+    if tasks.is_empty() {
+        return None;
+    }
+    let kind = if is_given_up { Recovery::Permanent } else { Recovery::Transient };
+    let touched = match kind {
+        Recovery::Permanent => pod_spec.tasks.iter().map(|task| task.name.clone()).collect(),
+        Recovery::None | Recovery::Transient => model::touched(pod_spec, &tasks),
+    };
+    Some(Wanted { pod: pod.clone(), tasks, touched, kind })
 }
 
 /// A specification held by reference count.
@@ -97,9 +97,10 @@ fn has_failed(task: &Task) -> bool {
 /// Brings the plan in line with what is wanted; returns the recoveries that are new.
 pub fn refresh(plan: &mut Plan, wanted: Vec<Wanted>, ids: &mut Generator) -> Vec<Wanted> {
     let mut changed = false;
+    let by_pod: BTreeMap<&PodInstance, &Wanted> = wanted.iter().map(|wanted| (&wanted.pod, wanted)).collect();
     plan.phases.retain(|phase| {
         let keep = phase.steps.iter().all(|step| {
-            let current = wanted.iter().find(|wanted| wanted.pod == step.pod);
+            let current = by_pod.get(&step.pod);
             match (step.status(), current) {
                 // Done, and nothing new about this pod; or under way.
                 (Status::Complete | Status::Starting | Status::Started | Status::Delayed, None) => true,
@@ -113,8 +114,14 @@ pub fn refresh(plan: &mut Plan, wanted: Vec<Wanted>, ids: &mut Generator) -> Vec
         keep
     });
     let mut added = Vec::new();
+    let unfinished: BTreeSet<PodInstance> = plan
+        .steps()
+        .filter(|(_, _, step)| step.status() != Status::Complete)
+        .map(|(_, _, step)| step.pod.clone())
+        .collect();
+    // No two are of the same pod instance.
     for wanted in wanted {
-        if plan.steps().any(|(_, _, step)| step.pod == wanted.pod && step.status() != Status::Complete) {
+        if unfinished.contains(&wanted.pod) {
             continue;
         }
         let (tasks, touched) = (wanted.tasks.clone(), wanted.touched.clone());
@@ -137,6 +144,7 @@ pub fn refresh(plan: &mut Plan, wanted: Vec<Wanted>, ids: &mut Generator) -> Vec
     plan.phases.retain(|phase| {
         let drop = surplus > 0 && phase.status() == Status::Complete;
         surplus -= usize::from(drop);
+        changed |= drop;
         !drop
     });
     plan.version += u64::from(changed);

@@ -2,8 +2,11 @@
 //!
 //! Computed from the live list each time: an early step that is restarted holds back the later ones again.
 
+use std::collections::BTreeSet;
+
 use mainstay_spec::Strategy;
 
+use crate::ids::PodInstance;
 use crate::plan::model::{Phase, Plan};
 use crate::plan::status::Status;
 
@@ -20,10 +23,13 @@ pub fn step_candidates(phase: &Phase) -> Vec<usize> {
         Strategy::Serial | Strategy::SerialCanary => {
             unfinished.take(1).filter(|at| open(*at) && is_eligible(phase, *at)).collect()
         }
-        Strategy::Parallel | Strategy::ParallelCanary => unfinished
-            .filter(|at| open(*at) && is_eligible(phase, *at))
-            .filter(|at| !phase.keeps_instance_order || is_first_of_instance(phase, *at))
-            .collect(),
+        Strategy::Parallel | Strategy::ParallelCanary => {
+            let mut seen = BTreeSet::new();
+            unfinished
+                .filter(|at| !phase.keeps_instance_order || is_first_of_instance(phase, *at, &mut seen))
+                .filter(|at| open(*at) && is_eligible(phase, *at))
+                .collect()
+        }
     }
 }
 
@@ -31,9 +37,9 @@ fn is_eligible(phase: &Phase, at: usize) -> bool {
     phase.steps.get(at).is_some_and(|step| step.errors.is_empty())
 }
 
-fn is_first_of_instance(phase: &Phase, at: usize) -> bool {
-    let Some(step) = phase.steps.get(at) else { return false };
-    !phase.steps.iter().take(at).any(|earlier| earlier.pod == step.pod && earlier.status() != Status::Complete)
+/// Asked for each unfinished step in order; `seen` holds the instances of those before.
+fn is_first_of_instance<'a>(phase: &'a Phase, at: usize, seen: &mut BTreeSet<&'a PodInstance>) -> bool {
+    phase.steps.get(at).is_some_and(|step| seen.insert(&step.pod))
 }
 
 /// Indices of the phases that may be worked on, in order.

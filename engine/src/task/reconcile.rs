@@ -24,6 +24,8 @@ pub struct Reconciler {
     implicit_at: Option<Timestamp>,
     /// Launches that nothing was heard of yet, and when to ask.
     launches: BTreeMap<TaskId, (Option<AgentId>, Timestamp)>,
+    /// No launch is to be asked about before this moment; the map is only searched then.
+    launches_at: Option<Timestamp>,
 }
 
 impl Reconciler {
@@ -52,17 +54,28 @@ impl Reconciler {
 
     /// Watches a launch that nothing is known of (just made, or its agent away) and asks again after a while.
     pub fn expect(&mut self, task_id: TaskId, agent_id: Option<AgentId>, now: Timestamp) {
-        self.launches.insert(task_id, (agent_id, now.plus(LAUNCH_UNANSWERED)));
+        self.launches.remove(&task_id);
+        self.watch(task_id, agent_id, now);
     }
 
     /// Asks about an ended launch now and then: the answer tells what became of its agent.
     pub fn inquire(&mut self, task_id: TaskId, agent_id: AgentId, now: Timestamp) {
-        self.launches.entry(task_id).or_insert((Some(agent_id), now.plus(LAUNCH_UNANSWERED)));
+        self.watch(task_id, Some(agent_id), now);
+    }
+
+    /// Asks about a launch after a while, unless that is to happen anyway.
+    fn watch(&mut self, task_id: TaskId, agent_id: Option<AgentId>, now: Timestamp) {
+        let at = now.plus(LAUNCH_UNANSWERED);
+        self.launches.entry(task_id).or_insert((agent_id, at));
+        self.launches_at = Some(self.launches_at.map_or(at, |known| known.min(at)));
     }
 
     /// A status of any kind arrived for this task. Returns whether that ended the first round.
     pub fn answered(&mut self, task_id: &TaskId) -> bool {
         self.launches.remove(task_id);
+        if self.launches.is_empty() {
+            self.launches_at = None;
+        }
         self.unanswered.remove(task_id);
         self.end_first_round(self.unanswered.is_empty())
     }
@@ -83,9 +96,11 @@ impl Reconciler {
             self.next_at = Some(now.plus(self.wait));
             self.wait = Millis((self.wait.0 * 2).min(RECONCILE_MAX.0));
         }
+        let may_be_due = self.launches_at.is_some_and(|at| now >= at);
         let silent: Vec<_> = self
             .launches
             .iter()
+            .take(if may_be_due { usize::MAX } else { 0 })
             .filter(|(_, (_, at))| now >= *at)
             .map(|(id, (agent, _))| (id.clone(), agent.clone()))
             .collect();
@@ -97,6 +112,9 @@ impl Reconciler {
             }
             calls.push(Call::Reconcile { tasks: silent });
         }
+        if may_be_due {
+            self.launches_at = self.launches.values().map(|(_, at)| *at).min();
+        }
         let lost_patience = self.end_first_round(now.since(self.began) >= PATIENCE);
         if self.is_first_round_done && self.implicit_at.is_none_or(|at| now >= at) {
             calls.push(Call::Reconcile { tasks: Vec::new() });
@@ -105,13 +123,12 @@ impl Reconciler {
         (calls, lost_patience)
     }
 
-    /// When [`Self::due`] has something next.
+    /// When [`Self::due`] may have something next.
     pub fn wake_at(&self) -> Option<Timestamp> {
         let next_at = self.next_at?;
         let explicit = (!self.unanswered.is_empty()).then_some(next_at);
         let patience = (!self.is_first_round_done).then(|| self.began.plus(PATIENCE));
-        let launches = self.launches.values().map(|(_, at)| *at).min();
-        [explicit, patience, launches, self.implicit_at].into_iter().flatten().min()
+        [explicit, patience, self.launches_at, self.implicit_at].into_iter().flatten().min()
     }
 
     /// Whether this task has not been answered in the current round.

@@ -14,8 +14,9 @@ pub(super) fn check(
     offer: &Offer,
 ) -> (bool, Reason) {
     let mut room = None;
+    let counts = count::pods_by_value(key, pod_type, requirement);
     for value in key.of_offer(offer) {
-        let pods = count::pods_on(key, value, pod_type, requirement);
+        let pods = counts.pods_on(value);
         if pods >= max as usize {
             return (false, Reason::MaxReached { key: key.clone(), found: value.to_owned(), pods, max });
         }

@@ -14,20 +14,19 @@ pub(super) fn check(
     offer: &Offer,
 ) -> (bool, Reason) {
     let counts = count::pods_by_value(key, pod_type, requirement);
-    let pods_of = |value: &str| counts.iter().find(|(known, _)| *known == value).map_or(0, |(_, pods)| *pods);
     // An attribute may occur several times: the fullest value decides.
-    let Some((value, pods)) = key.of_offer(offer).map(|value| (value, pods_of(value))).max_by_key(|(_, pods)| *pods)
+    let Some((value, pods)) =
+        key.of_offer(offer).map(|value| (value, counts.pods_on(value))).max_by_key(|(_, pods)| *pods)
     else {
         return (false, Reason::KeyAbsent { key: key.clone() });
     };
     let found = value.to_owned();
     let key = key.clone();
-    let least = counts.iter().map(|(_, pods)| *pods).min().unwrap_or(0);
-    let most = counts.iter().map(|(_, pods)| *pods).max().unwrap_or(0);
+    let (least, most) = (counts.least, counts.most);
     if least != most && pods > least {
         return (false, Reason::Unbalanced { key, found, pods, least, most });
     }
-    let known = counts.len();
+    let known = counts.values.len();
     match expected {
         Some(expected) if known < expected as usize && pods > 0 => {
             (false, Reason::OtherValuesFirst { key, found, known, expected })

@@ -1,0 +1,479 @@
+//! One batch of offers and what was found out about it so far.
+//!
+//! Steps that want the same (a pod type has many instances) share one scan: an offer that was too small for the first is not looked at again
+//! for the others, yet every rejection is counted for every step. A counting placement rule sees each launch, so its scans end with one.
+//!
+//! Invariant: an offer is passed over only if a full evaluation for this very step would reject it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::ids::{AgentId, ConfigId, Generator};
+use crate::offer::Offer;
+use crate::offer::evaluate::{Evaluation, evaluate};
+use crate::offer::placement::Rule;
+use crate::offer::report::{Outcome, Report};
+use crate::offer::requirement::Requirement;
+use crate::offer::screen::{Failed, Free, Screen};
+use crate::view::Outcomes;
+
+/// Steps of equal class get equal answers.
+pub(super) type Class = (ConfigId, String, Vec<String>);
+
+/// A batch of offers.
+pub(super) struct Cycle {
+    role: String,
+    /// `None` once used.
+    offers: Vec<Option<Offer>>,
+    /// Of each offer; made when first asked for.
+    free: Vec<Free>,
+    /// Where the offers of each agent are; made when first asked for.
+    by_agent: Option<BTreeMap<AgentId, Vec<usize>>>,
+    scans: BTreeMap<Class, Scan>,
+    /// Evaluations that may still be told in full.
+    reports: usize,
+    /// Rejections of offers that are gone, and of steps whose scan was not kept.
+    rejected_agents: BTreeMap<AgentId, u64>,
+    rejected: u64,
+    failure_reasons: BTreeMap<&'static str, u64>,
+}
+
+/// What one class of steps found.
+#[derive(Default)]
+struct Scan {
+    is_counting: bool,
+    /// Offers before this index have been looked at.
+    next: usize,
+    /// Why each offer was rejected: index into `kinds` plus one; 0 is not rejected, or gone.
+    verdicts: Vec<u16>,
+    kinds: Vec<Kind>,
+    /// The last kind a screen came to.
+    screened: Option<(Failed, u16)>,
+    /// How many steps looked at the offers before an index.
+    looks: BTreeMap<usize, u64>,
+    /// The offer with the fewest obstacles and the first of these; recomputed when that is used.
+    closest: Option<(usize, String)>,
+}
+
+/// Offers rejected for the same stages.
+struct Kind {
+    /// Stages that failed, with the resource that is short, where one is.
+    stages: Vec<(&'static str, &'static str)>,
+    /// How many offers of the batch.
+    offers: u64,
+}
+
+/// What came of one step.
+#[derive(Default)]
+pub(super) struct Look {
+    /// Evaluations to be told in full, with the index of their offer.
+    pub(super) told: Vec<(usize, Evaluation)>,
+    /// The offer it fits, if any.
+    pub(super) fits: Option<(usize, Evaluation)>,
+    /// Whether that one is to be told in full.
+    pub(super) is_fit_told: bool,
+    /// Offers that were looked at and rejected.
+    pub(super) rejected: u64,
+    /// Why none fits, when some were looked at.
+    pub(super) why: Option<String>,
+}
+
+impl Cycle {
+    /// Of these offers, with so many evaluations to be told in full.
+    pub(super) fn new(offers: Vec<Offer>, role: &str, reports: usize) -> Self {
+        Self {
+            role: role.to_owned(),
+            offers: offers.into_iter().map(Some).collect(),
+            free: Vec::new(),
+            by_agent: None,
+            scans: BTreeMap::new(),
+            reports,
+            rejected_agents: BTreeMap::new(),
+            rejected: 0,
+            failure_reasons: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn offer(&self, at: usize) -> Option<&Offer> {
+        self.offers.get(at)?.as_ref()
+    }
+
+    /// Tries every offer that is left, or those of the one agent that can do, in order.
+    pub(super) fn look(
+        &mut self,
+        requirement: &Requirement<'_>,
+        class: Option<Class>,
+        pinned: Option<&AgentId>,
+        ids: &mut Generator,
+    ) -> Look {
+        if let Some(agent) = pinned {
+            return self.look_at_agent(requirement, agent, ids);
+        }
+        if self.free.is_empty() {
+            let none = Free::default();
+            let of = |offer: &Option<Offer>| offer.as_ref().map_or(none, |offer| Free::of(offer, &self.role));
+            self.free = self.offers.iter().map(of).collect();
+        }
+        let is_counting = requirement.placement.is_some_and(Rule::is_counting);
+        let mut scan = class.as_ref().and_then(|class| self.scans.remove(class)).unwrap_or_default();
+        scan.is_counting = is_counting;
+        scan.verdicts.resize(self.offers.len(), 0);
+        let screen = Screen::new(requirement);
+        let mut look = Look::default();
+        let mut at = 0;
+        while at < self.offers.len() {
+            let is_told = self.reports > 0;
+            if !is_told && at < scan.next {
+                at = scan.next;
+                continue;
+            }
+            let (Some(Some(offer)), Some(free)) = (self.offers.get(at), self.free.get(at)) else {
+                at += 1;
+                continue;
+            };
+            let screened = screen.as_ref().filter(|_| !is_told).and_then(|screen| {
+                let failed = screen.failed(free, offer, &self.role)?;
+                requirement
+                    .placement
+                    .is_none_or(|rule| rule.check(requirement, offer).passed)
+                    .then_some((screen, failed))
+            });
+            if let Some((screen, failed)) = screened {
+                scan.screened(at, screen, failed);
+            } else {
+                let evaluation = evaluate(requirement, offer, ids);
+                self.reports = self.reports.saturating_sub(1);
+                if evaluation.accepted.is_some() {
+                    look.is_fit_told = is_told;
+                    look.fits = Some((at, evaluation));
+                    break;
+                }
+                if at >= scan.next {
+                    scan.evaluated(at, &evaluation.report);
+                }
+                if is_told {
+                    look.told.push((at, evaluation));
+                }
+            }
+            at += 1;
+        }
+        scan.next = scan.next.max(at);
+        *scan.looks.entry(scan.next).or_default() += 1;
+        look.rejected = scan.kinds.iter().map(|kind| kind.offers).sum();
+        for kind in &scan.kinds {
+            for (stage, _) in &kind.stages {
+                *self.failure_reasons.entry(stage).or_default() += kind.offers;
+            }
+        }
+        self.rejected += look.rejected;
+        if look.fits.is_none() && look.rejected > 0 {
+            look.why = Some(scan.explain(look.rejected, &self.offers, requirement, ids));
+        }
+        match class {
+            Some(class) => drop(self.scans.insert(class, scan)),
+            None => self.count_agents(&scan),
+        }
+        look
+    }
+
+    fn look_at_agent(&mut self, requirement: &Requirement<'_>, agent: &AgentId, ids: &mut Generator) -> Look {
+        let by_agent = self.by_agent.get_or_insert_with(|| {
+            let mut by_agent: BTreeMap<AgentId, Vec<usize>> = BTreeMap::new();
+            for (at, offer) in self.offers.iter().enumerate() {
+                if let Some(offer) = offer {
+                    by_agent.entry(offer.agent_id.clone()).or_default().push(at);
+                }
+            }
+            by_agent
+        });
+        let mut look = Look::default();
+        let mut closest: Option<(usize, String)> = None;
+        for at in by_agent.get(agent).into_iter().flatten().copied() {
+            let Some(Some(offer)) = self.offers.get(at) else { continue };
+            let evaluation = evaluate(requirement, offer, ids);
+            let is_told = self.reports > 0;
+            self.reports = self.reports.saturating_sub(1);
+            if evaluation.accepted.is_some() {
+                look.is_fit_told = is_told;
+                look.fits = Some((at, evaluation));
+                break;
+            }
+            look.rejected += 1;
+            *self.rejected_agents.entry(agent.clone()).or_default() += 1;
+            let obstacles = evaluation.report.obstacles();
+            for obstacle in &obstacles {
+                *self.failure_reasons.entry(obstacle.stage).or_default() += 1;
+            }
+            if closest.as_ref().is_none_or(|(fewest, _)| obstacles.len() < *fewest) {
+                closest = Some((obstacles.len(), nearest(offer, obstacles.first().copied())));
+            }
+            if is_told {
+                look.told.push((at, evaluation));
+            }
+        }
+        self.rejected += look.rejected;
+        look.why = closest.map(|(_, why)| none_fits(look.rejected, &why));
+        look
+    }
+
+    /// Uses an offer up: something was launched, so counting rules have to count again.
+    pub(super) fn take(&mut self, at: usize) -> Option<Offer> {
+        let offer = self.offers.get_mut(at)?.take()?;
+        let ended: Vec<Class> =
+            self.scans.iter().filter(|(_, scan)| scan.is_counting).map(|(class, _)| class.clone()).collect();
+        for class in ended {
+            if let Some(scan) = self.scans.remove(&class) {
+                self.count_agents_with(&scan, at, &offer.agent_id);
+            }
+        }
+        for scan in self.scans.values_mut() {
+            let looks: u64 = scan.looks.range(at + 1..).map(|(_, count)| *count).sum();
+            if scan.forget(at) && looks > 0 {
+                *self.rejected_agents.entry(offer.agent_id.clone()).or_default() += looks;
+            }
+        }
+        Some(offer)
+    }
+
+    fn count_agents(&mut self, scan: &Scan) {
+        let mut looks = scan.looks.iter().rev().peekable();
+        let mut count = 0;
+        for (at, verdict) in scan.verdicts.iter().enumerate().rev() {
+            while let Some((_, more)) = looks.next_if(|(next, _)| **next > at) {
+                count += more;
+            }
+            if let (true, Some(Some(offer))) = (*verdict != 0 && count > 0, self.offers.get(at)) {
+                match self.rejected_agents.get_mut(&offer.agent_id) {
+                    Some(known) => *known += count,
+                    None => drop(self.rejected_agents.insert(offer.agent_id.clone(), count)),
+                }
+            }
+        }
+    }
+
+    /// The same, with the agent of an offer that is no longer there.
+    fn count_agents_with(&mut self, scan: &Scan, at: usize, agent: &AgentId) {
+        self.count_agents(scan);
+        let looks: u64 = scan.looks.range(at + 1..).map(|(_, count)| *count).sum();
+        if looks > 0 && scan.verdicts.get(at).is_some_and(|verdict| *verdict != 0) {
+            *self.rejected_agents.entry(agent.clone()).or_default() += looks;
+        }
+    }
+
+    /// Ends the cycle: counts what was rejected, gives back what nobody used.
+    pub(super) fn finish(mut self, outcomes: &mut Arc<Outcomes>) -> Vec<Offer> {
+        if self.rejected == 0 {
+            return self.offers.into_iter().flatten().collect();
+        }
+        let outcomes = Arc::make_mut(outcomes);
+        for scan in std::mem::take(&mut self.scans).into_values() {
+            self.count_agents(&scan);
+        }
+        outcomes.rejected += self.rejected;
+        for (stage, count) in self.failure_reasons {
+            *outcomes.failure_reasons.entry(stage.to_owned()).or_default() += count;
+        }
+        for (agent, count) in self.rejected_agents {
+            // The agents of one cluster bound this map.
+            match outcomes.rejected_agents.get_mut(agent.as_str()) {
+                Some(known) => *known += count,
+                None => drop(outcomes.rejected_agents.insert(agent.to_string(), count)),
+            }
+        }
+        self.offers.into_iter().flatten().collect()
+    }
+}
+
+impl Scan {
+    fn screened(&mut self, at: usize, screen: &Screen, failed: Failed) {
+        // One agent after the other fails alike.
+        let known = self.screened.filter(|(known, _)| *known == failed).map(|(_, verdict)| verdict);
+        let verdict = known.unwrap_or_else(|| self.kind(screen.stages(failed).collect()));
+        self.screened = Some((failed, verdict));
+        self.mark(at, verdict);
+    }
+
+    fn evaluated(&mut self, at: usize, report: &Report) {
+        let name = |outcome: &Outcome| outcome.reason.shortfall().map_or("", |shortfall| shortfall.name);
+        let stages = report.obstacles().into_iter().map(|outcome| (outcome.stage, name(outcome))).collect();
+        let verdict = self.kind(stages);
+        self.mark(at, verdict);
+    }
+
+    /// The number of a kind: its index plus one.
+    fn kind(&mut self, stages: Vec<(&'static str, &'static str)>) -> u16 {
+        let known = self.kinds.iter().position(|kind| kind.stages == stages);
+        let at = known.unwrap_or_else(|| {
+            self.kinds.push(Kind { stages, offers: 0 });
+            self.kinds.len() - 1
+        });
+        // Sets of failed stages of one requirement; if there were ever more, the last one would stand for the rest.
+        u16::try_from(at + 1).unwrap_or(u16::MAX)
+    }
+
+    fn mark(&mut self, at: usize, verdict: u16) {
+        if let (Some(slot), Some(kind)) =
+            (self.verdicts.get_mut(at), self.kinds.get_mut(usize::from(verdict).saturating_sub(1)))
+        {
+            *slot = verdict;
+            kind.offers += 1;
+        }
+    }
+
+    /// An offer is gone; answers whether it had been rejected.
+    fn forget(&mut self, at: usize) -> bool {
+        let verdict = self.verdicts.get_mut(at).map(std::mem::take).unwrap_or_default();
+        let Some(kind) = usize::from(verdict).checked_sub(1).and_then(|kind| self.kinds.get_mut(kind)) else {
+            return false;
+        };
+        kind.offers -= 1;
+        if self.closest.as_ref().is_some_and(|(closest, _)| *closest == at) {
+            self.closest = None;
+        }
+        true
+    }
+
+    /// Why no offer fits: the closest one, and how many failed at which stage first.
+    fn explain(
+        &mut self,
+        rejected: u64,
+        offers: &[Option<Offer>],
+        requirement: &Requirement<'_>,
+        ids: &mut Generator,
+    ) -> String {
+        if self.closest.is_none() {
+            let fewest = self.kinds.iter().filter(|kind| kind.offers > 0).map(|kind| kind.stages.len()).min();
+            let is_closest = |verdict: &u16| {
+                let kind = usize::from(*verdict).checked_sub(1).and_then(|kind| self.kinds.get(kind));
+                kind.map(|kind| kind.stages.len()) == fewest && *verdict != 0
+            };
+            let at = self.verdicts.iter().position(is_closest);
+            self.closest = at.and_then(|at| {
+                let offer = offers.get(at)?.as_ref()?;
+                let report = evaluate(requirement, offer, ids).report;
+                Some((at, nearest(offer, report.first_failure())))
+            });
+        }
+        let closest = self.closest.as_ref().map_or("", |(_, why)| why.as_str());
+        let mut text = none_fits(rejected, closest);
+        if rejected > 1 {
+            let mut firsts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+            for kind in &self.kinds {
+                if let Some(first) = kind.stages.first() {
+                    *firsts.entry(*first).or_default() += kind.offers;
+                }
+            }
+            let mut separator = "; offers by the stage that fails first:";
+            for ((stage, name), count) in firsts.into_iter().filter(|(_, count)| *count > 0) {
+                let _ = write!(text, "{separator} {stage}");
+                if !name.is_empty() {
+                    let _ = write!(text, " ({name})");
+                }
+                let _ = write!(text, ": {count}");
+                separator = ",";
+            }
+        }
+        text
+    }
+}
+
+fn none_fits(rejected: u64, closest: &str) -> String {
+    match rejected {
+        1 => format!("the one offer looked at does not fit: {closest}"),
+        _ => format!("none of {rejected} offers fits, the closest is {closest}"),
+    }
+}
+
+fn nearest(offer: &Offer, obstacle: Option<&Outcome>) -> String {
+    let why = obstacle.map(|outcome| outcome.reason.to_string()).unwrap_or_default();
+    format!("{}: {why}", offer.hostname)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ids::OfferId;
+    use crate::offer::fixture::{self, ROLE, World, pod, scalar, units};
+    use crate::offer::requirement::Recovery;
+    use crate::resource::{Ranges, Value};
+    use crate::units::Scalar;
+
+    fn offer(number: usize, millis: u64, mem: u64, first_port: u64) -> Offer {
+        let ports = Value::Ranges(Ranges::new([(first_port, 8090)]));
+        Offer {
+            id: OfferId::parse(format!("o{number}")).unwrap(),
+            agent_id: AgentId::parse(format!("a{}", number / 2)).unwrap(),
+            hostname: format!("h{}", number / 2),
+            ..fixture::offer(vec![
+                scalar("cpus", Scalar::from_millis(millis)),
+                scalar("mem", units(mem)),
+                scalar("disk", units(5000)),
+                fixture::resource("ports", ports),
+            ])
+        }
+    }
+
+    type Trace = (Vec<(Option<usize>, u64, Option<String>)>, u64, BTreeMap<String, u64>, BTreeMap<String, u64>);
+
+    /// Steps of two classes in turn; answers what each found, and the counts.
+    fn run(world: &World, offers: &[Offer], steps: usize, budget: usize) -> Trace {
+        let mut cycle = Cycle::new(offers.to_vec(), ROLE, budget);
+        let mut ids = Generator::seeded(1);
+        let mut found = Vec::new();
+        for step in 0..steps {
+            let launch: &[&str] = if step % 3 == 2 { &["agent"] } else { &["server", "agent"] };
+            let class = (
+                ConfigId::parse("c").unwrap(),
+                "hello".to_owned(),
+                launch.iter().map(|name| (*name).to_owned()).collect(),
+            );
+            let look = world.with_requirement(launch, Recovery::None, |requirement| {
+                cycle.look(requirement, Some(class), None, &mut ids)
+            });
+            let fits = look.fits.map(|(at, _)| at);
+            if let Some(at) = fits {
+                cycle.take(at);
+            }
+            found.push((fits, look.rejected, look.why));
+        }
+        let mut outcomes = Arc::new(Outcomes::default());
+        let left = cycle.finish(&mut outcomes);
+        assert_eq!(left.len(), offers.len() - found.iter().filter(|(fits, _, _)| fits.is_some()).count());
+        (found, outcomes.rejected, outcomes.failure_reasons.clone(), outcomes.rejected_agents.clone())
+    }
+
+    proptest! {
+        #[test]
+        fn passing_over_offers_changes_no_decision_and_no_count(
+            sizes in proptest::collection::vec((900_u64..1400, 200_u64..400, 8078_u64..8083), 1..12),
+            rule in proptest::option::of(Just("hostname:LIKE:h[024]")),
+            steps in 1_usize..10,
+        ) {
+            let offers: Vec<_> = sizes
+                .iter()
+                .enumerate()
+                .map(|(at, (millis, mem, first_port))| offer(at, *millis, *mem, *first_port))
+                .collect();
+            let mut pod = pod();
+            pod.placement = rule.map(str::to_owned);
+            let world = World::new(pod);
+            let in_full = run(&world, &offers, steps, usize::MAX);
+            prop_assert_eq!(&run(&world, &offers, steps, 0), &in_full);
+            prop_assert_eq!(&run(&world, &offers, steps, 7), &in_full);
+            let agents: u64 = in_full.3.values().sum();
+            prop_assert_eq!(agents, in_full.1, "each rejection is of one agent");
+            // What each step saw, looked at one by one.
+            let mut gone = Vec::new();
+            for (fits, rejected, _) in &in_full.0 {
+                let before = (0..fits.unwrap_or(offers.len())).filter(|at| !gone.contains(at)).count();
+                prop_assert_eq!(*rejected, before as u64);
+                gone.extend(*fits);
+            }
+        }
+    }
+}
