@@ -38,6 +38,7 @@ use crate::state::{State, Task};
 use crate::task::failure::Delays;
 use crate::task::kill::Killer;
 use crate::task::reconcile::Reconciler;
+use crate::task::status::Status as TaskStatus;
 use crate::units::Timestamp;
 use crate::view::{Outcomes, PlanView, View};
 
@@ -148,6 +149,16 @@ impl Engine {
                 self.demand.want_revive();
             }
             Event::Command { caller, command } => self.command(caller, command, now, &mut effects),
+        }
+        self.advance(now, &mut effects);
+        effects
+    }
+
+    /// Looks at several statuses, one after the other, and only then at what became possible: a large service starts with a burst of them.
+    pub fn step_statuses(&mut self, statuses: Vec<TaskStatus>, now: Timestamp) -> Effects {
+        let mut effects = Effects::default();
+        for status in statuses {
+            self.status(status, now, &mut effects);
         }
         self.advance(now, &mut effects);
         effects

@@ -36,8 +36,8 @@ pub struct Resource {
     pub allocation_role: Option<String>,
     /// Reservation layers, outermost last; empty means unreserved.
     pub reservations: Vec<Reservation>,
-    /// What makes a disk more than a part of the agent's root disk.
-    pub disk: Option<Disk>,
+    /// What makes a disk more than a part of the agent's root disk. Apart, since hardly any resource has it and large clusters offer many.
+    pub disk: Option<Box<Disk>>,
     /// Resource provider.
     pub provider_id: Option<String>,
     /// Shared volume.

@@ -18,6 +18,7 @@ use mainstay_engine::effect::{Call, Effects};
 use mainstay_engine::event::Event;
 use mainstay_engine::journal::Entry;
 use mainstay_engine::limits::DECLINE_LONG;
+use mainstay_engine::task::status::Status;
 use mainstay_engine::units::Timestamp;
 use mainstay_engine::view::View;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -63,6 +64,14 @@ impl Exit {
 pub trait Core: Send {
     /// Decides what one event means.
     fn step(&mut self, event: Event, now: Timestamp) -> Effects;
+    /// Decides what a burst of statuses means: the same as one after the other, perhaps with less work.
+    fn step_statuses(&mut self, statuses: Vec<Status>, now: Timestamp) -> Effects {
+        let mut merged = Effects::default();
+        for status in statuses {
+            merged.merge(self.step(Event::Status(status), now));
+        }
+        merged
+    }
     /// The present moment for readers.
     fn view(&mut self) -> Arc<View>;
 }
@@ -186,12 +195,12 @@ impl<C: Core> Loop<C> {
         connection: &mut watch::Receiver<bool>,
         stop: &CancellationToken,
     ) -> Result<(), Exit> {
-        let inputs = self.take(first);
+        let mut inputs = self.take(first).into_iter().peekable();
         let mut merged = Effects::default();
         let mut calls = Vec::new();
         let mut fatal = None;
         let mut has_stepped = false;
-        for input in inputs {
+        while let Some(input) = inputs.next() {
             let event = match input {
                 Input::Message(Message::Event { epoch, event }) => {
                     match &event {
@@ -219,7 +228,19 @@ impl<C: Core> Loop<C> {
                 }
                 Input::Tick => Event::Tick,
             };
-            let mut effects = self.core.step(event, self.clock.now());
+            let now = self.clock.now();
+            let mut effects = match event {
+                Event::Status(status) => {
+                    let mut burst = vec![status];
+                    while let Some(Input::Message(Message::Event { event: Event::Status(status), .. })) =
+                        inputs.next_if(is_status)
+                    {
+                        burst.push(status);
+                    }
+                    self.core.step_statuses(burst, now)
+                }
+                event => self.core.step(event, now),
+            };
             calls.extend(effects.send.drain(..).map(|call| (state.epoch, call)));
             merged.merge(effects);
             has_stepped = true;
@@ -326,6 +347,10 @@ impl<C: Core> Loop<C> {
             Err(error) => Exit::new(EXIT_DRIVER, format!("a part of the scheduler failed: {error}")),
         }
     }
+}
+
+fn is_status(input: &Input) -> bool {
+    matches!(input, Input::Message(Message::Event { event: Event::Status(_), .. }))
 }
 
 /// What the loop remembers from turn to turn.

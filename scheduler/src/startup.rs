@@ -25,6 +25,7 @@ use mainstay_engine::effect::{Effects, Transaction};
 use mainstay_engine::engine::Engine;
 use mainstay_engine::event::Event;
 use mainstay_engine::ids::{FrameworkId, Generator};
+use mainstay_engine::task::status::Status;
 use mainstay_engine::units::Timestamp;
 use mainstay_engine::view::View;
 use mainstay_proto::v1 as wire;
@@ -94,6 +95,10 @@ pub(crate) struct Started {
 impl Core for Engine {
     fn step(&mut self, event: Event, now: Timestamp) -> Effects {
         Engine::step(self, event, now)
+    }
+
+    fn step_statuses(&mut self, statuses: Vec<Status>, now: Timestamp) -> Effects {
+        Engine::step_statuses(self, statuses, now)
     }
 
     fn view(&mut self) -> Arc<View> {

@@ -51,6 +51,10 @@ fn run(arguments: &[String]) -> Result<()> {
         ("bench", rest) => {
             let run = ["run", "--release", "--package", "mainstay-tests", "--bin", "bench", "--"];
             Phase::cargo("release binaries", &["build", "--release", "--workspace", "--bins"]).run()?;
+            if has_target(STATIC_TARGET)? {
+                let executor = ["build", "--profile", "executor", "--package", "mainstay-executor", "--bins"];
+                Phase::cargo("static executor", &executor).args(["--target", STATIC_TARGET]).run()?;
+            }
             Phase::cargo("bench", &run).args(rest).run()
         }
         ("sim", rest) => {

@@ -355,7 +355,8 @@ impl Engine {
                 });
             }
         }
-        if has_changed {
+        // Only recovery forgets steps.
+        if has_changed && told.steps.len() > self.plans.iter().flat_map(Plan::steps).count() {
             let steps: BTreeSet<uuid::Uuid> =
                 self.plans.iter().flat_map(Plan::steps).map(|(_, _, step)| step.id).collect();
             told.steps.retain(|id, _| steps.contains(id));

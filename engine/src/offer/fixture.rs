@@ -168,7 +168,7 @@ pub(crate) fn scalar(name: &str, amount: Scalar) -> Resource {
 
 pub(crate) fn mount(size: u64, root: &str) -> Resource {
     let source = DiskSource { kind: 2, root: Some(root.into()), ..DiskSource::default() };
-    Resource { disk: Some(Disk { source: Some(source), ..Disk::default() }), ..scalar("disk", units(size)) }
+    Resource { disk: Some(Box::new(Disk { source: Some(source), ..Disk::default() })), ..scalar("disk", units(size)) }
 }
 
 /// An agent with plenty of everything.
@@ -475,7 +475,7 @@ fn popped(resource: &Resource) -> Resource {
 
 fn plain(volume: &Resource) -> Resource {
     let source = volume.disk.as_ref().and_then(|disk| disk.source.clone());
-    Resource { disk: source.map(|source| Disk { source: Some(source), ..Disk::default() }), ..volume.clone() }
+    Resource { disk: source.map(|source| Box::new(Disk { source: Some(source), ..Disk::default() })), ..volume.clone() }
 }
 
 /// What must be equal for two resources to add up.

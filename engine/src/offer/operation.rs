@@ -63,7 +63,7 @@ fn to_wire_id(id: crate::ids::OperationId) -> OperationId {
 /// The reserved disk below a volume; anything else unchanged.
 fn without_volume(resource: &Resource) -> Resource {
     let disk = resource.disk.as_ref().and_then(|disk| disk.source.clone());
-    Resource { disk: disk.map(|source| Disk { source: Some(source), ..Disk::default() }), ..resource.clone() }
+    Resource { disk: disk.map(|source| Box::new(Disk { source: Some(source), ..Disk::default() })), ..resource.clone() }
 }
 
 /// Everything that follows when every stage has passed.
@@ -172,7 +172,7 @@ impl Build<'_, '_> {
             container_path: Some(volume.path.to_owned()),
             source: reserved.disk.as_ref().and_then(|disk| disk.source.clone()),
         };
-        let resource = Resource { disk: Some(disk), ..reserved };
+        let resource = Resource { disk: Some(Box::new(disk)), ..reserved };
         if volume.is_new {
             self.operations.push(create(&info::volume_in_sandbox(&resource), Some(self.ids.operation_id())));
         }

@@ -272,7 +272,7 @@ mod tests {
 
     fn mount(units: u64, profile: Option<&str>) -> Resource {
         let source = DiskSource { kind: SOURCE_MOUNT, profile: profile.map(str::to_owned), ..DiskSource::default() };
-        Resource { disk: Some(Disk { source: Some(source), ..Disk::default() }), ..scalar("disk", units) }
+        Resource { disk: Some(Box::new(Disk { source: Some(source), ..Disk::default() })), ..scalar("disk", units) }
     }
 
     fn id(text: &str) -> ResourceId {
@@ -295,9 +295,9 @@ mod tests {
                 reservations: vec![Reservation { labels: Vec::new(), ..dynamic("r", "") }],
                 ..scalar("cpus", 8)
             },
-            Resource { disk: Some(Disk { source: Some(path), ..Disk::default() }), ..scalar("disk", 16) },
+            Resource { disk: Some(Box::new(Disk { source: Some(path), ..Disk::default() })), ..scalar("disk", 16) },
             Resource {
-                disk: Some(Disk { persistence: Some(volume), ..Disk::default() }),
+                disk: Some(Box::new(Disk { persistence: Some(volume), ..Disk::default() })),
                 reservations: vec![fixed("r")],
                 ..scalar("disk", 32)
             },

@@ -53,7 +53,7 @@ impl Resource {
             value: value_from_wire(wire)?,
             allocation_role: wire.allocation_info.as_ref().and_then(|info| info.role.clone()),
             reservations: reservations_from_wire(wire)?,
-            disk: wire.disk.as_deref().map(|disk| disk_from_wire(&wire.name, disk)).transpose()?,
+            disk: wire.disk.as_deref().map(|disk| disk_from_wire(&wire.name, disk).map(Box::new)).transpose()?,
             provider_id: wire.provider_id.as_ref().map(|id| id.value.clone()),
             shared: wire.shared.is_some(),
             revocable: wire.revocable.is_some(),

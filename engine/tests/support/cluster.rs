@@ -329,7 +329,7 @@ fn popped(resource: &Resource) -> Resource {
 
 fn without_volume(volume: &Resource) -> Resource {
     let source = volume.disk.as_ref().and_then(|disk| disk.source.clone());
-    Resource { disk: source.map(|source| Disk { source: Some(source), ..Disk::default() }), ..volume.clone() }
+    Resource { disk: source.map(|source| Box::new(Disk { source: Some(source), ..Disk::default() })), ..volume.clone() }
 }
 
 /// What must be equal for two resources to add up.

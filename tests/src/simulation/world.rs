@@ -12,7 +12,7 @@ use mainstay_engine::config::Config;
 use mainstay_engine::effect::{Call, Effects, Write};
 use mainstay_engine::event::Event;
 use mainstay_engine::ids::Generator;
-use mainstay_engine::task::status::State;
+use mainstay_engine::task::status::{State, Status};
 use mainstay_engine::units::{Millis, Scalar, Timestamp};
 use mainstay_engine::{Engine, check};
 use mainstay_proto::v1::scheduler::{self, call, event};
@@ -27,6 +27,8 @@ use super::{Failure, Scenario, Stats};
 
 /// After faults have ended the run must be at rest within this time.
 const SETTLE: Duration = Duration::from_secs(3600);
+/// What arrives within this time of each other may be taken together.
+const BURST: Duration = Duration::from_millis(3);
 /// A run that takes more steps than this goes in circles.
 const MAX_STEPS: u64 = 200_000;
 
@@ -77,6 +79,8 @@ pub(super) struct World<'a> {
     sequence: u64,
     cluster: Cluster,
     executors: FakeExecutors<fn(&wire::TaskInfo, &mut Rng) -> TaskScript>,
+    /// Statuses that have arrived and are taken together with what arrives next.
+    burst: Vec<Status>,
     stored: BTreeMap<String, Bytes>,
     engine: Option<Engine>,
     wake_at: Option<Timestamp>,
@@ -133,6 +137,7 @@ impl<'a> World<'a> {
             sequence: 0,
             cluster: Cluster::new(config),
             executors: FakeExecutors::new(seed, script),
+            burst: Vec::new(),
             stored: BTreeMap::new(),
             engine: None,
             wake_at: None,
@@ -434,11 +439,35 @@ impl<'a> World<'a> {
                 } else {
                     self.note(|| format!("-> {event:?}").chars().take(160).collect());
                 }
-                self.feed(event)
+                match event {
+                    Event::Status(status) => {
+                        self.burst.push(status);
+                        if self.is_followed(conn) { Ok(()) } else { self.feed_burst() }
+                    }
+                    event => self.feed(event),
+                }
             }
             Incoming::Error(text) => Err(format!("the master says: {text}")),
-            Incoming::Heartbeat | Incoming::Ignored(_) => Ok(()),
+            Incoming::Heartbeat | Incoming::Ignored(_) => self.feed_burst(),
         }
+    }
+
+    /// Whether the next thing to happen is that more arrives: then, with every other seed, the scheduler takes it together with this, as its
+    /// loop does with what is queued.
+    fn is_followed(&self, conn: u64) -> bool {
+        let next = self.queue.first_key_value();
+        let is_close = next.is_some_and(|((at, _), what)| {
+            *at <= self.now + BURST && matches!(what, Happening::ToEngine { conn: other, .. } if *other == conn)
+        });
+        self.seed % 2 == 1 && is_close
+    }
+
+    fn feed_burst(&mut self) -> Step {
+        let now = self.timestamp();
+        let statuses = std::mem::take(&mut self.burst);
+        let Some(engine) = self.engine.as_mut().filter(|_| !statuses.is_empty()) else { return Ok(()) };
+        let effects = engine.step_statuses(statuses, now);
+        self.perform(effects)
     }
 
     fn lost_for_good(&mut self, task_id: &str) {
@@ -541,6 +570,7 @@ impl<'a> World<'a> {
 
     /// What is on its way when a connection breaks arrives up to some point only.
     fn drop_on_its_way(&mut self) {
+        self.burst.clear();
         let calls: Vec<_> = self
             .queue
             .iter()
@@ -554,6 +584,7 @@ impl<'a> World<'a> {
     }
 
     fn feed(&mut self, event: Event) -> Step {
+        self.feed_burst()?;
         let now = self.timestamp();
         let Some(engine) = &mut self.engine else { return Ok(()) };
         let effects = engine.step(event, now);

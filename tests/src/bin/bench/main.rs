@@ -22,7 +22,7 @@ use row::Row;
 /// A measurement and the name it is asked for by.
 type Bench = (&'static str, fn() -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 13] = [
+const BENCHES: [Bench; 14] = [
     ("memory-10", process::memory_of_10_pods),
     ("memory-1000", process::memory_of_1000_pods),
     ("subscribe", process::start_to_subscribed),
@@ -35,6 +35,7 @@ const BENCHES: [Bench; 13] = [
     ("commits", pure::commits),
     ("status", process::status_latency),
     ("plan", process::plan_of_1000_steps),
+    ("dev", process::dev),
     ("executor", process::executor),
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! Not a model of Mesos (`mainstay_devcluster` is): it answers at once, so that what is measured is the scheduler.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ struct State {
     agents: usize,
     cpus: f64,
     /// Agents whose offer was accepted.
-    used: BTreeMap<usize, ()>,
+    used: BTreeSet<usize>,
     /// Whether a revive brings offers.
     offers: bool,
     /// Whether what is launched is said to run.
@@ -208,7 +208,7 @@ impl State {
         self.numbers += 1;
         let round = self.numbers;
         let offers: Vec<_> = (0..self.agents)
-            .filter(|agent| !self.used.contains_key(agent))
+            .filter(|agent| !self.used.contains(agent))
             .map(|agent| {
                 let mut offer = service::offer(agent, &self.role, FRAMEWORK, self.cpus);
                 offer.id.value = format!("{}-{round}", offer.id.value);
@@ -230,7 +230,7 @@ impl State {
         }
         for (_, agent) in &tasks {
             if let Some(number) = agent.value.rsplit('S').next().and_then(|number| number.parse().ok()) {
-                self.used.insert(number, ());
+                self.used.insert(number);
             }
         }
         self.launched.extend(tasks.iter().cloned());

@@ -23,6 +23,8 @@ use super::row::{Row, Value, best_of};
 use super::service::{self, ROLE};
 
 const FRAMEWORK: &str = "9e1d5a2c-7d1b-4c3e-9f7a-1b2c3d4e5f60-0000";
+/// Evaluations of which the mean is taken.
+const TIMES: u32 = 10_000;
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 /// An engine that is subscribed and reconciled, with what it has stored.
@@ -145,7 +147,6 @@ pub(crate) fn evaluate_one() -> Result<Vec<Row>> {
         all_tasks: &[],
         counts: &mainstay_engine::offer::placement::Counts::default(),
     };
-    const TIMES: u32 = 10_000;
     let mut ids = Generator::seeded(1);
     let mut rows = Vec::new();
     for (what, cpus, passes) in [("that fails", 0.5, false), ("that passes, with the operations to send", 8.0, true)] {

@@ -1,6 +1,7 @@
 //! One line of the table.
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 /// A measured value with its unit.
@@ -27,7 +28,7 @@ impl Value {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Time(time) if *time >= Duration::from_millis(1000) => write!(f, "{:.2} s", time.as_secs_f64()),
+            Self::Time(time) if *time >= Duration::from_secs(1) => write!(f, "{:.2} s", time.as_secs_f64()),
             Self::Time(time) if *time >= Duration::from_millis(1) => write!(f, "{:.1} ms", time.as_secs_f64() * 1e3),
             Self::Time(time) => write!(f, "{:.2} µs", time.as_secs_f64() * 1e6),
             Self::Bytes(bytes) => write!(f, "{:.2} MiB", *bytes as f64 / 1_048_576.0),
@@ -84,14 +85,15 @@ impl fmt::Display for Row {
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text = String::from("| What | Measured | Target | | How |\n|---|---|---|---|---|\n");
     for row in rows {
-        text.push_str(&format!(
-            "| {} | {} | {} | {} | {} |\n",
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
             row.what,
             row.result,
             row.target_text(),
             row.verdict(),
             row.how
-        ));
+        );
     }
     text
 }

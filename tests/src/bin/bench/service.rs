@@ -146,7 +146,7 @@ pub(crate) fn agent_id(number: usize) -> wire::AgentId {
 pub(crate) fn offers_event(offers: Vec<wire::Offer>) -> bytes::Bytes {
     let event = Event {
         r#type: Some(event::Type::Offers.into()),
-        offers: Some(Box::new(event::Offers { offers, ..Default::default() })),
+        offers: Some(Box::new(event::Offers { offers })),
         ..Default::default()
     };
     event.encode_to_vec().into()
