@@ -29,12 +29,19 @@ pub struct Options {
     pub min_session: Duration,
     /// Longest session it grants.
     pub max_session: Duration,
+    /// Heap of its Java machine, MB: it holds the whole tree, and ends when that does not fit.
+    pub heap_mb: u32,
 }
 
 impl Default for Options {
-    /// The tick of a production server; sessions from one second to a minute.
+    /// The tick of a production server; sessions from one second to a minute; room for a small tree.
     fn default() -> Self {
-        Self { tick: Duration::from_secs(2), min_session: Duration::from_secs(1), max_session: Duration::from_secs(60) }
+        Self {
+            tick: Duration::from_secs(2),
+            min_session: Duration::from_secs(1),
+            max_session: Duration::from_secs(60),
+            heap_mb: 128,
+        }
     }
 }
 
@@ -80,7 +87,7 @@ impl ZooKeeper {
         ];
         std::fs::write(&config, lines.join("\n")).context("write zoo.cfg")?;
         let program = Program::new("zookeeper", "java", folder.path().join("zookeeper.log"))
-            .arg("-Xmx128m")
+            .arg(format!("-Xmx{}m", options.heap_mb))
             .arg("-XX:+UseSerialGC")
             .arg("-XX:TieredStopAtLevel=1")
             .arg("-XX:-UsePerfData")
