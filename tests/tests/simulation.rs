@@ -1,14 +1,20 @@
 //! Seeded simulation of the engine over the cluster model: see `mainstay_tests::simulation`.
 
 use std::num::NonZero;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mainstay_tests::simulation::{self, CrashPoint, Failure, Scenario, Stats};
+
+/// Held by whoever uses all cores: side by side two of them would only take longer each.
+static CORES: Mutex<()> = Mutex::new(());
 
 /// Runs jobs on all cores and returns what the first failing one says.
 ///
 /// A run that fails is run again to tell what happened: tracing every run would double the time.
 fn on_all_cores<J: Sync>(jobs: &[J], run: impl Fn(&J, usize) -> Result<Stats, Box<Failure>> + Sync) {
+    // A failed run poisons it; the others are worth running all the same.
+    let _cores = CORES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let next = AtomicU64::new(0);
     let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
     std::thread::scope(|scope| {
