@@ -15,7 +15,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use mainstay_spec::{Loaded, PodSpec, Source, TaskSpec, load, parse_env};
+use mainstay_spec::{ConfigSpec, Loaded, PodSpec, Source, TaskSpec, load, parse_env};
 use mainstay_template::{Dialect, Template};
 
 type Variables = BTreeMap<String, String>;
@@ -195,6 +195,11 @@ fn assigns(text: &str, name: &str) -> bool {
             .any(|(start, _)| !text[..start].chars().next_back().is_some_and(is_name))
 }
 
+/// Shell scripts that are rendered beside a task.
+fn scripts_of(task: &TaskSpec) -> impl Iterator<Item = &ConfigSpec> {
+    task.configs.iter().filter(|config| Path::new(&config.dest).extension().is_some_and(|found| found == "sh"))
+}
+
 /// What a shell says against a script that it only reads.
 fn refusal(shell: &str, script: &str) -> Option<String> {
     let mut child = Command::new(shell)
@@ -259,7 +264,7 @@ fn commands_are_valid_shell() {
             let env = environment(pod, task);
             let mut scripts: Vec<_> =
                 Case::commands(task).into_iter().map(|(what, cmd)| (what.to_owned(), cmd.to_owned())).collect();
-            for config in task.configs.iter().filter(|config| config.dest.ends_with(".sh")) {
+            for config in scripts_of(task) {
                 let text = mainstay_template::render_config(&config.content, &env).unwrap();
                 scripts.push((config.dest.clone(), text));
             }
@@ -280,7 +285,7 @@ fn variables_of_commands_are_set() {
         for (pod, task) in case.tasks() {
             let env = environment(pod, task);
             // A script that is rendered beside the task may set variables for the command that reads it.
-            let scripts: Vec<_> = task.configs.iter().filter(|config| config.dest.ends_with(".sh")).collect();
+            let scripts: Vec<_> = scripts_of(task).collect();
             for (what, cmd) in Case::commands(task) {
                 let is_set = |name: &str| {
                     env.contains_key(name)
