@@ -30,7 +30,6 @@ use crate::ids::{ExecutorId, FrameworkId, Generator, OperationId, PodInstance, R
 use crate::journal::Entry;
 use crate::limits::FIRST_SWEEP;
 use crate::offer::demand::Demand;
-use crate::offer::placement::Rule;
 use crate::plan::coordinator::Place;
 use crate::plan::recovery::Wanted;
 use crate::plan::{Plan, Status};
@@ -80,7 +79,6 @@ pub struct Engine {
     /// Deploy, recovery, then the author's, in declaration order.
     plans: Vec<Plan>,
     /// Placement rules by pod type.
-    placements: BTreeMap<String, Rule>,
     ids: Generator,
     is_subscribed: bool,
     master: Master,

@@ -103,6 +103,7 @@ codes! {
     UnusedStepIndex = 48 Warning "Steps are given for an instance that does not exist";
     GeneratedDeployPlan = 49 Warning "The deploy plan is generated";
     StepConflict = 50 Warning "Tasks of one step exclude each other";
+    InvalidPlacement = 51 Error "A placement constraint cannot be understood";
 }
 
 /// Prints `MST-SPEC-0012`.

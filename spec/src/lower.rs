@@ -56,8 +56,11 @@ pub(crate) fn service(raw: raw::Service, inputs: &mut Inputs<'_>, problems: &mut
         user,
         zookeeper: raw.zookeeper.unwrap_or_else(|| "master.mesos:2181".to_owned()),
         declared_role: raw.role,
+        region: None,
+        replacement: None,
         pods: pods.into_iter().map(|pod| pod.spec).collect(),
         plans,
+        ..ServiceSpec::default()
     })
 }
 

@@ -1,9 +1,19 @@
 //! A pod type and what its instances share.
 
-use crate::{resource_set::ResourceSet, task::TaskSpec, volume::VolumeSpec};
+use crate::{
+    isolation::IpcMode,
+    mounted_volume::{ExternalVolumeSpec, HostVolumeSpec},
+    network::NetworkSpec,
+    placement::Rule,
+    resource_set::ResourceSet,
+    rlimit::RlimitSpec,
+    secret::SecretSpec,
+    task::TaskSpec,
+    volume::VolumeSpec,
+};
 
 /// A pod type: `count` equal instances, each on one agent under one executor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PodSpec {
     /// The type, key of the `pods` map. Never contains `__`.
     pub pod_type: String,
@@ -11,12 +21,36 @@ pub struct PodSpec {
     pub count: u32,
     /// Whether a lower count or the removal of the pod is permitted later.
     pub allow_decommission: bool,
-    /// Placement constraint as the author wrote it; parsed by the engine.
-    pub placement: Option<String>,
+    /// Where its instances may run.
+    pub placement: Option<Rule>,
+    /// Container image of its tasks; `None` for the agent's own file system.
+    pub image: Option<String>,
+    /// Networks in declaration order; none for the network of the agent.
+    pub networks: Vec<NetworkSpec>,
+    /// Kernel limits in declaration order.
+    pub rlimits: Vec<RlimitSpec>,
     /// Files fetched for every task of the pod.
     pub uris: Vec<String>,
     /// Volumes of the pod itself, shared by its tasks.
     pub volumes: Vec<VolumeSpec>,
+    /// Folders of the agent seen by every task.
+    pub host_volumes: Vec<HostVolumeSpec>,
+    /// Volumes of a driver seen by every task.
+    pub external_volumes: Vec<ExternalVolumeSpec>,
+    /// Secrets every task gets.
+    pub secrets: Vec<SecretSpec>,
+    /// Role whose reserved resources its reservations refine; `None` for unreserved ones (`*`).
+    pub pre_reserved_role: Option<String>,
+    /// Whether its tasks see each other's processes.
+    pub share_pid_namespace: bool,
+    /// Whether its tasks run without system call filter.
+    pub seccomp_unconfined: bool,
+    /// System call filter of its tasks.
+    pub seccomp_profile_name: Option<String>,
+    /// Whose shared memory the pod sees; never the parent's.
+    pub ipc_mode: Option<IpcMode>,
+    /// Size of the pod's `/dev/shm`, MB.
+    pub shm_size_mb: Option<u32>,
     /// Every resource set, the implicit ones (`<task>-resource-set`) included, in declaration order.
     pub resource_sets: Vec<ResourceSet>,
     /// Tasks in declaration order, at least one.

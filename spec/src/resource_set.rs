@@ -13,8 +13,32 @@ pub struct ResourceSet {
     pub cpus: Option<Scalar>,
     /// Memory in MB, above zero when present.
     pub memory_mb: Option<Scalar>,
+    /// Gpus, above zero when present.
+    pub gpus: Option<Scalar>,
     /// Ports in declaration order.
     pub ports: Vec<PortSpec>,
     /// Volumes in declaration order.
     pub volumes: Vec<VolumeSpec>,
+    /// How much a task may use beyond what is reserved.
+    pub limits: ResourceLimits,
+}
+
+/// What a task may use at most, where that is more than it reserves.
+///
+/// Source: `svc.yml` `resource-limits`; Mesos `TaskInfo.limits`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ResourceLimits {
+    /// Cpus.
+    pub cpus: Option<Limit>,
+    /// Memory in MB.
+    pub memory_mb: Option<Limit>,
+}
+
+/// A bound on what is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Whatever the agent has.
+    Unlimited,
+    /// This much.
+    Amount(Scalar),
 }

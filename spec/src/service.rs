@@ -3,12 +3,12 @@
 //! Not the YAML (that is `raw.rs`) and not the stored JSON (that is `persisted.rs`). Next: `pod.rs`, `task.rs`, `plan.rs`.
 //! Invariant: a `ServiceSpec` made by [`crate::lower`] has been checked; the engine trusts it.
 
-use crate::{plan::PlanSpec, pod::PodSpec};
+use crate::{plan::PlanSpec, pod::PodSpec, replacement::ReplacementPolicy};
 
 /// One service: what to run, as whom, and in which plans.
 ///
 /// Source: `svc.yml` root and `scheduler` section.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceSpec {
     /// Service name, slashes kept; becomes `FrameworkInfo.name`. Never contains `__`.
     pub name: String,
@@ -22,6 +22,10 @@ pub struct ServiceSpec {
     pub zookeeper: String,
     /// Role named by the spec (older generation); the effective role is [`ServiceSpec::role`].
     pub declared_role: Option<String>,
+    /// Region its pods stay in; from the environment (`SERVICE_REGION`), never from the specification.
+    pub region: Option<String>,
+    /// When lost pods are replaced without an operator; from the environment, never from the specification.
+    pub replacement: Option<ReplacementPolicy>,
     /// Pods in declaration order, which is also the default deploy order.
     pub pods: Vec<PodSpec>,
     /// Plans of the author in declaration order. A plan called `deploy` replaces the generated one.

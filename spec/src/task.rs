@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::health::{HealthCheckSpec, ReadinessCheckSpec};
+use crate::{
+    health::{HealthCheckSpec, ReadinessCheckSpec},
+    isolation::IpcMode,
+    transport_encryption::TransportEncryptionSpec,
+};
 
 /// One process of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,38 @@ pub struct TaskSpec {
     pub labels: Vec<(String, String)>,
     /// Seconds between SIGTERM and SIGKILL, at most 1,209,600.
     pub kill_grace_period_secs: u32,
+    /// Files fetched for this task besides those of its pod; an extension, the SDK has no such key.
+    pub uris: Vec<String>,
+    /// Certificates it gets, in declaration order.
+    pub transport_encryption: Vec<TransportEncryptionSpec>,
+    /// Whose shared memory it sees.
+    pub ipc_mode: Option<IpcMode>,
+    /// Size of its `/dev/shm`, MB.
+    pub shm_size_mb: Option<u32>,
+}
+
+/// A task without a name that does nothing: what each key means when it is absent.
+impl Default for TaskSpec {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            goal: Goal::Running,
+            essential: true,
+            cmd: String::new(),
+            env: BTreeMap::new(),
+            configs: Vec::new(),
+            resource_set: String::new(),
+            health_check: None,
+            readiness_check: None,
+            discovery: None,
+            labels: Vec::new(),
+            kill_grace_period_secs: 0,
+            uris: Vec::new(),
+            transport_encryption: Vec::new(),
+            ipc_mode: None,
+            shm_size_mb: None,
+        }
+    }
 }
 
 /// When a task counts as done.

@@ -36,7 +36,10 @@ fn variables_reach_the_specification() {
         ("FRAMEWORK_ZOOKEEPER", "zk:2181"),
     ]);
     let world = loaded.spec.pod("world").unwrap();
-    assert_eq!((world.count, world.placement.as_deref()), (3, Some("[[\"hostname\",\"UNIQUE\"]]")));
+    assert_eq!(
+        (world.count, world.placement.as_ref().map(ToString::to_string).as_deref()),
+        (3, Some("hostname max 1 of world"))
+    );
     assert_eq!(world.tasks[0].env.get("EXTRA").map(String::as_str), Some("1"));
     assert!(!loaded.spec.pod("hello").unwrap().tasks[0].env.contains_key("EXTRA"));
     assert_eq!(loaded.spec.plans[0].phases[1].steps.len(), 3);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use mainstay_spec::{
     ConfigSpec, DiscoverySpec, Goal, HealthCheckSpec, PodSpec, PortSpec, ReadinessCheckSpec, ResourceSet, Scalar,
     ServiceSpec, Source, TaskSpec, VipSpec, Visibility, VolumeKind, VolumeSpec, from_json, load, parse_env,
-    pod_changed, to_json,
+    placement::Rule, pod_changed, to_json,
 };
 use proptest::prelude::*;
 
@@ -96,7 +96,7 @@ fn check(change: impl FnOnce(&mut PodSpec), expected: bool, pod: PodSpec) {
 fn only_what_a_task_is_made_of_restarts_it() {
     let pod = || hello_world().pods[0].clone();
     check(|pod| pod.count = 9, false, pod());
-    check(|pod| pod.placement = Some("hostname:UNIQUE".to_owned()), false, pod());
+    check(|pod| pod.placement = Rule::parse("hostname:UNIQUE", "x").unwrap(), false, pod());
     check(|pod| pod.allow_decommission = true, false, pod());
     check(|pod| pod.tasks[0].essential = false, false, pod());
     check(|pod| pod.tasks[0].configs[0].template_path.push('x'), false, pod());
@@ -152,9 +152,10 @@ fn amount() -> impl Strategy<Value = Scalar> {
 }
 
 fn port() -> impl Strategy<Value = PortSpec> {
-    let vip = (name(), 1..=u16::MAX).prop_map(|(prefix, port)| VipSpec { prefix, port });
-    (name(), prop::option::of(1..=u16::MAX), prop::option::of(name()), any::<bool>(), prop::option::of(vip))
-        .prop_map(|(name, port, env_key, advertise, vip)| PortSpec { name, port, env_key, advertise, vip })
+    let vip = (name(), 1..=u16::MAX).prop_map(|(prefix, port)| VipSpec { prefix, port, advertise: true });
+    (name(), prop::option::of(1..=u16::MAX), prop::option::of(name()), any::<bool>(), prop::option::of(vip)).prop_map(
+        |(name, port, env_key, advertise, vip)| PortSpec { name, port, env_key, advertise, vip, ..PortSpec::default() },
+    )
 }
 
 fn volume() -> impl Strategy<Value = VolumeSpec> {
@@ -213,8 +214,9 @@ fn task() -> impl Strategy<Value = (TaskSpec, ResourceSet)> {
                 discovery: checks.2,
                 labels: labels.into_iter().collect(),
                 kill_grace_period_secs: grace.into(),
+                ..TaskSpec::default()
             };
-            (task, ResourceSet { id, cpus, memory_mb, ports, volumes })
+            (task, ResourceSet { id, cpus, memory_mb, ports, volumes, ..ResourceSet::default() })
         },
     )
 }
@@ -243,11 +245,12 @@ fn pod() -> impl Strategy<Value = PodSpec> {
                 pod_type,
                 count: count.into(),
                 allow_decommission,
-                placement: placement.map(str::to_owned),
+                placement: placement.and_then(|text| Rule::parse(text, "x").unwrap()),
                 uris,
                 volumes,
                 resource_sets,
                 tasks,
+                ..PodSpec::default()
             }
         },
     )
@@ -262,7 +265,17 @@ fn service() -> impl Strategy<Value = ServiceSpec> {
             let derived = format!("{name}-role");
             let zookeeper = "zk:2181".to_owned();
             let declared_role = role.filter(|role| *role != derived);
-            ServiceSpec { name, web_url, principal, user, zookeeper, declared_role, pods, plans: Vec::new() }
+            ServiceSpec {
+                name,
+                web_url,
+                principal,
+                user,
+                zookeeper,
+                declared_role,
+                pods,
+                plans: Vec::new(),
+                ..ServiceSpec::default()
+            }
         },
     )
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::ids::{AgentId, ConfigId, Generator};
 use crate::offer::Offer;
 use crate::offer::evaluate::{Evaluation, evaluate};
-use crate::offer::placement::Rule;
+use crate::offer::placement::{self, Rule};
 use crate::offer::report::{Outcome, Report};
 use crate::offer::requirement::Requirement;
 use crate::offer::screen::{Failed, Free, Screen};
@@ -136,7 +136,7 @@ impl Cycle {
                 let failed = screen.failed(free, offer, &self.role)?;
                 requirement
                     .placement
-                    .is_none_or(|rule| rule.check(requirement, offer).passed)
+                    .is_none_or(|rule| placement::check(rule, requirement, offer).passed)
                     .then_some((screen, failed))
             });
             if let Some((screen, failed)) = screened {
@@ -460,7 +460,7 @@ mod tests {
                 .map(|(at, (millis, mem, first_port))| offer(at, *millis, *mem, *first_port))
                 .collect();
             let mut pod = pod();
-            pod.placement = rule.map(str::to_owned);
+            pod.placement = rule.and_then(|text| Rule::parse(text, "hello").unwrap());
             let world = World::new(pod);
             let in_full = run(&world, &offers, steps, usize::MAX);
             prop_assert_eq!(&run(&world, &offers, steps, 0), &in_full);

@@ -189,7 +189,7 @@ impl Engine {
     /// Looks at every offer that is left for one step.
     fn look(&mut self, wanted: &Wanted, cycle: &mut Cycle) -> Option<Look> {
         let stored = self.state.pod_tasks(&wanted.pod);
-        let placement = self.placements.get(&wanted.pod.pod_type);
+        let placement = self.spec.pod(&wanted.pod.pod_type).and_then(|pod| pod.placement.as_ref());
         let is_counting = placement.is_some_and(Rule::is_counting);
         // Only counting rules look at other pods.
         let all_tasks: Vec<&Task> =

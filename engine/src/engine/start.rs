@@ -13,7 +13,6 @@ use crate::event::Master;
 use crate::ids::{ConfigId, Generator, PodInstance};
 use crate::journal::Entry;
 use crate::offer::demand::Demand;
-use crate::offer::placement::Rule;
 use crate::plan::{Plan, Step, deploy, overrides, recovery};
 use crate::state::{State, Task, paths, rewrite};
 use crate::task::failure::Delays;
@@ -80,7 +79,6 @@ pub(super) fn start(
     now: Timestamp,
 ) -> Result<(Engine, Effects), StartError> {
     let mut effects = Effects::default();
-    placements(&spec)?;
     let mut state = State::load(stored, &mut effects.journal);
     for entry in &effects.journal {
         if let Entry::StatePartlyUnreadable { path, problem } = entry
@@ -95,8 +93,6 @@ pub(super) fn start(
     let is_partly_unreadable = !state.unreadable.is_empty();
     repair(&mut state, &mut effects);
     let (spec, errors) = choose_configuration(&config, spec, &mut state, &mut ids, &mut effects)?;
-    // Only now: what was refused counts in no respect.
-    let placements = placements(&spec)?;
     relabel_and_prune(&spec, &mut state, &mut effects);
 
     let was_deployed = state.properties.get(paths::PROPERTY_LAST_COMPLETED).is_some_and(|value| value != "NONE");
@@ -152,7 +148,6 @@ pub(super) fn start(
         spec,
         state,
         plans,
-        placements,
         ids,
         is_subscribed: false,
         master: Master::default(),
@@ -182,22 +177,6 @@ pub(super) fn start(
 /// Key of the property that keeps what operators did to a plan.
 pub(super) fn overrides_key(plan: &str) -> String {
     format!("{}{}", paths::PROPERTY_PLAN_PREFIX, paths::key_safe(plan))
-}
-
-fn placements(spec: &ServiceSpec) -> Result<BTreeMap<String, Rule>, StartError> {
-    let mut rules = BTreeMap::new();
-    let mut problems = Vec::new();
-    for pod in &spec.pods {
-        let Some(text) = &pod.placement else { continue };
-        match Rule::parse(text, &pod.pod_type) {
-            Ok(Some(rule)) => {
-                rules.insert(pod.pod_type.clone(), rule);
-            }
-            Ok(None) => {}
-            Err(problem) => problems.push(format!("pods.{}.placement: {problem} in {text:?}", pod.pod_type)),
-        }
-    }
-    if problems.is_empty() { Ok(rules) } else { Err(StartError::Specification(problems)) }
 }
 
 /// Brings TaskInfo and TaskStatus of each task together where an older scheduler, which wrote them one after the other, was interrupted.

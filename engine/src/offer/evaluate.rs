@@ -238,6 +238,7 @@ mod tests {
     use mainstay_proto::v1;
     use mainstay_proto::v1::offer::operation::Type;
     use mainstay_spec::PodSpec;
+    use mainstay_spec::placement::Rule;
     use proptest::prelude::*;
 
     use super::*;
@@ -390,7 +391,7 @@ mod tests {
                 volumes: vec![root_volume("data", 900), mount_volume("fast", 500)],
                 ..set("s")
             }],
-            placement: Some("hostname:UNIQUE,rack:IS:r2,zone-attribute:UNLIKE:x".into()),
+            placement: Rule::parse("hostname:UNIQUE,rack:IS:r2,zone-attribute:UNLIKE:x", "hello").unwrap(),
             ..small()
         });
         world.master.free =
@@ -603,7 +604,7 @@ mod tests {
         let mut world = World::new(small());
         world.launch(&["server"], Recovery::None);
         world.end();
-        world.pod_mut().placement = Some("hostname:IS:elsewhere".into());
+        world.pod_mut().placement = Rule::parse("hostname:IS:elsewhere", "hello").unwrap();
         assert!(world.evaluate(&["server"], Recovery::Transient).accepted.is_some());
         assert!(world.evaluate(&["server"], Recovery::Permanent).accepted.is_none());
     }
@@ -624,6 +625,7 @@ mod tests {
                     if *is_mount { mount_volume(&path, *size) } else { root_volume(&path, *size) }
                 })
                 .collect(),
+            ..ResourceSet::default()
         })
     }
 

@@ -14,7 +14,7 @@ use mainstay_spec::{
 
 use super::Offer;
 use super::evaluate::{Evaluation, evaluate};
-use super::placement::{Counts, Rule};
+use super::placement::Counts;
 use super::requirement::{Accepted, Recovery, Requirement};
 use crate::config::Config;
 use crate::ids::{AgentId, ConfigId, ExecutorId, FrameworkId, Generator, OfferId, PodInstance};
@@ -57,7 +57,7 @@ pub(crate) fn mount_volume(path: &str, size: u64) -> VolumeSpec {
 }
 
 pub(crate) fn port(name: &str, number: Option<u16>) -> PortSpec {
-    PortSpec { name: name.into(), port: number, env_key: None, advertise: false, vip: None }
+    PortSpec { name: name.into(), port: number, env_key: None, advertise: false, vip: None, ..PortSpec::default() }
 }
 
 pub(crate) fn task(name: &str, set: &str) -> TaskSpec {
@@ -74,6 +74,7 @@ pub(crate) fn task(name: &str, set: &str) -> TaskSpec {
         discovery: None,
         labels: Vec::new(),
         kill_grace_period_secs: 0,
+        ..TaskSpec::default()
     }
 }
 
@@ -84,6 +85,7 @@ pub(crate) fn set(id: &str) -> ResourceSet {
         memory_mb: Some(units(128)),
         ports: Vec::new(),
         volumes: Vec::new(),
+        ..ResourceSet::default()
     }
 }
 
@@ -115,7 +117,7 @@ pub(crate) fn pod() -> PodSpec {
         kill_grace_period_secs: 30,
         ..task("server", "server-set")
     };
-    let vip = VipSpec { prefix: "web".into(), port: 80 };
+    let vip = VipSpec { prefix: "web".into(), port: 80, advertise: true };
     let server_set = ResourceSet {
         ports: vec![
             PortSpec { env_key: Some("ADMIN_PORT".into()), ..port("admin", None) },
@@ -133,6 +135,7 @@ pub(crate) fn pod() -> PodSpec {
         volumes: vec![root_volume("shared", 50)],
         resource_sets: vec![server_set, set("agent-set")],
         tasks: vec![server, task("agent", "agent-set")],
+        ..PodSpec::default()
     }
 }
 
@@ -146,6 +149,7 @@ pub(crate) fn service(pod: PodSpec) -> ServiceSpec {
         declared_role: None,
         pods: vec![pod],
         plans: Vec::new(),
+        ..ServiceSpec::default()
     }
 }
 
@@ -253,7 +257,7 @@ impl World {
     ) -> T {
         let spec = &self.spec;
         let pod_spec = spec.pods.first().unwrap();
-        let rule = pod_spec.placement.as_deref().and_then(|text| Rule::parse(text, &pod_spec.pod_type).unwrap());
+        let rule = pod_spec.placement.clone();
         let launch: Vec<String> = launch.iter().map(|name| (*name).to_owned()).collect();
         let stored: Vec<&Task> = self.stored.iter().collect();
         let all_tasks: Vec<&Task> = self.stored.iter().chain(&self.others).collect();

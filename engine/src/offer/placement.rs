@@ -1,172 +1,52 @@
-//! Where a pod may run.
+//! Whether a placement rule lets a pod run on the agent of an offer.
 //!
 //! Rules look at the offer and at *all* stored tasks of the service, running or not. Counting rules count pod instances of the exact type
 //! (the SDK counts tasks, and by a name prefix); tasks of the instance that is being placed never count.
-//! Invariant: a rule is parsed once, when the specification is loaded; `check` cannot fail.
+//! Not the rules themselves and not their spelling: `mainstay_spec::placement`.
 //!
-//! Read next: `placement/parse.rs` for the spellings, `placement/key.rs` for what can be looked at.
+//! Read next: `placement/key.rs` for what can be looked at, `placement/count.rs`.
 
 mod count;
 mod key;
-mod marathon;
 mod matcher;
 mod max_per;
-mod parse;
 mod round_robin;
 
 pub use count::Counts;
-pub use key::Key;
-pub use matcher::Matcher;
-pub use parse::ParseError;
-
-use std::fmt;
+pub use mainstay_spec::placement::{Counted, Key, Matcher, Rule};
 
 use super::Offer;
 use super::report::{Outcome, Reason};
 use super::requirement::Requirement;
 
-/// A placement rule. Closed: a new rule is a new variant here and a file below.
-#[derive(Debug, Clone)]
-pub enum Rule {
-    /// A value of the key matches.
-    Match {
-        /// What is looked at.
-        key: Key,
-        /// What it must be.
-        matcher: Matcher,
-    },
-    /// At most this many pods of one type share a value of the key.
-    MaxPer {
-        /// What is looked at.
-        key: Key,
-        /// At least 1.
-        max: u32,
-        /// Pod type that counts.
-        pod_type: String,
-    },
-    /// Pods of one type are spread evenly over the values of the key.
-    RoundRobin {
-        /// What is looked at.
-        key: Key,
-        /// How many values there will be.
-        expected: Option<u32>,
-        /// Pod type that counts.
-        pod_type: String,
-    },
-    /// Every rule passes; at least two.
-    And(Vec<Rule>),
-    /// The rule fails.
-    Not(Box<Rule>),
-}
-
-impl Rule {
-    /// Reads a constraint as authors write it; `None` when it says nothing.
-    ///
-    /// Shape: JSON list, JSON list of lists, or `field:OPERATOR[:value],…` with `\,` and `\:`.
-    /// Errors: the first problem, with its byte offset in the text.
-    /// Source: `svc.yml` `placement`; Marathon constraints.
-    pub fn parse(text: &str, pod_type: &str) -> Result<Option<Self>, ParseError> {
-        marathon::rule(parse::rows(text)?, pod_type)
-    }
-
-    /// Whether the pod may run on the agent of this offer.
-    pub fn check(&self, requirement: &Requirement<'_>, offer: &Offer) -> Outcome {
-        let (passed, reason) = match self {
-            Self::Match { key, matcher } => matcher.check(key, offer),
-            Self::MaxPer { key, max, pod_type } => max_per::check(key, *max, pod_type, requirement, offer),
-            Self::RoundRobin { key, expected, pod_type } => {
-                round_robin::check(key, *expected, pod_type, requirement, offer)
-            }
-            Self::And(rules) => {
-                let children: Vec<_> = rules.iter().map(|rule| rule.check(requirement, offer)).collect();
-                let passing = children.iter().filter(|child| child.passed).count();
-                let reason = Reason::RulesPassing { passing, of: children.len() };
-                return Outcome { stage: self.class_name(), passed: passing == children.len(), reason, children };
-            }
-            Self::Not(rule) => {
-                let child = rule.check(requirement, offer);
-                let passed = !child.passed;
-                return Outcome { stage: self.class_name(), passed, reason: Reason::Negated, children: vec![child] };
-            }
-        };
-        Outcome::new(self.class_name(), passed, reason)
-    }
-
-    /// Whether the answer depends on where other pods are.
-    pub fn is_counting(&self) -> bool {
-        match self {
-            Self::Match { .. } => false,
-            Self::MaxPer { .. } | Self::RoundRobin { .. } => true,
-            Self::And(rules) => rules.iter().any(Self::is_counting),
-            Self::Not(rule) => rule.is_counting(),
+/// Whether the pod may run on the agent of this offer.
+pub fn check(rule: &Rule, requirement: &Requirement<'_>, offer: &Offer) -> Outcome {
+    let children = |rules: &[Rule]| rules.iter().map(|rule| check(rule, requirement, offer)).collect::<Vec<_>>();
+    let stage = rule.class_name();
+    let (passed, reason) = match rule {
+        Rule::Match { key, matcher } => matcher::check(matcher, key, offer),
+        Rule::MaxPer { key, max, counted } => max_per::check(key, *max, counted, requirement, offer),
+        Rule::RoundRobin { key, expected, counted } => round_robin::check(key, *expected, counted, requirement, offer),
+        Rule::And(rules) => {
+            let children = children(rules);
+            let passing = children.iter().filter(|child| child.passed).count();
+            let reason = Reason::RulesPassing { passing, of: children.len() };
+            return Outcome { stage, passed: passing == children.len(), reason, children };
         }
-    }
-
-    /// Whether the rule looks at the region (`PLACEMENT_REFERENCED_REGION`).
-    pub fn references_region(&self) -> bool {
-        self.references(&Key::Region)
-    }
-
-    /// Whether the rule looks at the zone (`PLACEMENT_REFERENCED_ZONE`).
-    pub fn references_zone(&self) -> bool {
-        self.references(&Key::Zone)
-    }
-
-    fn references(&self, wanted: &Key) -> bool {
-        match self {
-            Self::Match { key, .. } | Self::MaxPer { key, .. } | Self::RoundRobin { key, .. } => key == wanted,
-            Self::And(rules) => rules.iter().any(|rule| rule.references(wanted)),
-            Self::Not(rule) => rule.references(wanted),
+        Rule::Or(rules) => {
+            let children = children(rules);
+            let passing = children.iter().filter(|child| child.passed).count();
+            let reason = Reason::RulesPassing { passing, of: children.len() };
+            return Outcome { stage, passed: passing > 0, reason, children };
         }
-    }
-
-    /// Name of the SDK's class, shown in reports.
-    fn class_name(&self) -> &'static str {
-        match self {
-            Self::Match { key, .. } => match key {
-                Key::Hostname => "HostnameRule",
-                Key::Region => "RegionRule",
-                Key::Zone => "ZoneRule",
-                Key::Attribute(_) => "AttributeRule",
-            },
-            Self::MaxPer { key, .. } => match key {
-                Key::Hostname => "MaxPerHostnameRule",
-                Key::Region => "MaxPerRegionRule",
-                Key::Zone => "MaxPerZoneRule",
-                Key::Attribute(_) => "MaxPerAttributeRule",
-            },
-            Self::RoundRobin { key, .. } => match key {
-                Key::Hostname => "RoundRobinByHostnameRule",
-                Key::Region => "RoundRobinByRegionRule",
-                Key::Zone => "RoundRobinByZoneRule",
-                Key::Attribute(_) => "RoundRobinByAttributeRule",
-            },
-            Self::And(_) => "AndRule",
-            Self::Not(_) => "NotRule",
+        Rule::Not(rule) => {
+            let child = check(rule, requirement, offer);
+            return Outcome { stage, passed: !child.passed, reason: Reason::Negated, children: vec![child] };
         }
-    }
-}
-
-/// The rule in few words, for people.
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Match { key, matcher: Matcher::Exact(text) } => write!(f, "{key} IS {text}"),
-            Self::Match { key, matcher: Matcher::Regex { text, .. } } => write!(f, "{key} LIKE {text}"),
-            Self::MaxPer { key, max, pod_type } => write!(f, "{key} max {max} of {pod_type}"),
-            Self::RoundRobin { key, expected: Some(expected), pod_type } => {
-                write!(f, "{key} spread over {expected} of {pod_type}")
-            }
-            Self::RoundRobin { key, expected: None, pod_type } => write!(f, "{key} spread over all of {pod_type}"),
-            Self::And(rules) => {
-                for (at, rule) in rules.iter().enumerate() {
-                    write!(f, "{}{rule}", if at == 0 { "" } else { " AND " })?;
-                }
-                Ok(())
-            }
-            Self::Not(rule) => write!(f, "NOT ({rule})"),
-        }
-    }
+        Rule::Passthrough => (true, Reason::NoPlacementRule),
+        Rule::LocalRegion | Rule::Agent(_) | Rule::PodType { .. } | Rule::Unknown(_) => (false, Reason::UnknownRule),
+    };
+    Outcome::new(stage, passed, reason)
 }
 
 #[cfg(test)]
@@ -211,7 +91,7 @@ mod tests {
         let mut world = World::new(pod());
         world.others = tasks(&mut world, others);
         world.master.free = roomy();
-        world.pod_mut().placement = Some(rule.to_owned());
+        world.pod_mut().placement = Rule::parse(rule, "hello").unwrap();
         let evaluation = world.evaluate(&["server"], crate::offer::requirement::Recovery::None);
         let outcome = evaluation.report.outcomes.get(1).unwrap();
         assert_eq!(outcome.stage, "PlacementRuleEvaluationStage");
@@ -239,7 +119,7 @@ mod tests {
         let matches = |wanted: &str, found: &str| {
             let mut offer = crate::offer::fixture::offer(Vec::new());
             offer.attributes = vec![("n".into(), found.into())];
-            Matcher::Exact(wanted.into()).check(&Key::Attribute("n".into()), &offer).0
+            matcher::check(&Matcher::Exact(wanted.into()), &Key::Attribute("n".into()), &offer).0
         };
         assert!(matches("3", "3.000") && matches("0.5", ".5004") && matches("-2", "-2.0") && matches("-0", "0"));
         assert!(!matches("3", "3.001") && !matches("-2", "2") && !matches("3", "3a") && !matches("1e400", "2e400"));
@@ -291,13 +171,5 @@ mod tests {
             "true attribute rack 'r1' has 1 pods of this type, the least is 1",
         );
         check("@zone:GROUP_BY", &[], "false The agent has no zone");
-    }
-
-    #[test]
-    fn references_to_region_and_zone_are_found_inside() {
-        let rule = |text| Rule::parse(text, "p").unwrap().unwrap();
-        let both = rule("hostname:UNIQUE,@zone:IS_NOT:a");
-        assert!(both.references_zone() && !both.references_region());
-        assert!(rule("@region:GROUP_BY").references_region());
     }
 }

@@ -31,6 +31,8 @@ pub enum Reason {
     },
 
     NoPlacementRule,
+    /// A rule that only the SDK's stored form has and that cannot be applied here.
+    UnknownRule,
     PlacementKept,
     /// The agent's value equals or matches what the rule wants.
     Matches {
@@ -281,6 +283,7 @@ impl fmt::Display for Reason {
                 )
             }
             Self::NoPlacementRule => f.write_str("No placement rule defined"),
+            Self::UnknownRule => f.write_str("A rule of an unknown kind never passes"),
             Self::PlacementKept => f.write_str("Placement rule not applied: the pod stays where its reservations are"),
             Self::Matches { key, found, wanted } => write!(f, "{key} '{found}' matches '{wanted}'"),
             Self::MatchesNot { key, found, wanted } => write!(f, "{key} '{found}' does not match '{wanted}'"),
@@ -434,6 +437,7 @@ mod tests {
             Reason::ExecutorForeign { id: executor() },
             Reason::ExecutorEnding { id: executor() },
             Reason::NoPlacementRule,
+            Reason::UnknownRule,
             Reason::PlacementKept,
             Reason::Matches { key: Key::Hostname, found: text("h1"), wanted: text("h.*") },
             Reason::MatchesNot { key: Key::Region, found: text("west"), wanted: text("east") },

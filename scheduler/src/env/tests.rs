@@ -22,6 +22,7 @@ fn spec(name: &str) -> ServiceSpec {
         declared_role: None,
         pods: Vec::new(),
         plans: Vec::new(),
+        ..ServiceSpec::default()
     }
 }
 

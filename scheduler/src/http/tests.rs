@@ -45,6 +45,7 @@ fn spec() -> ServiceSpec {
         discovery: None,
         labels: Vec::new(),
         kill_grace_period_secs: 0,
+        ..TaskSpec::default()
     };
     let hello = PodSpec {
         pod_type: "hello".into(),
@@ -55,6 +56,7 @@ fn spec() -> ServiceSpec {
         volumes: Vec::new(),
         resource_sets: Vec::new(),
         tasks: vec![server],
+        ..PodSpec::default()
     };
     ServiceSpec {
         name: "/team/hello.world".into(),
@@ -65,6 +67,7 @@ fn spec() -> ServiceSpec {
         declared_role: None,
         pods: vec![hello],
         plans: Vec::new(),
+        ..ServiceSpec::default()
     }
 }
 

@@ -59,6 +59,7 @@ fn view() -> View {
             declared_role: None,
             pods: Vec::new(),
             plans: Vec::new(),
+            ..ServiceSpec::default()
         }),
         framework_id: None,
         is_subscribed: false,

@@ -8,9 +8,10 @@ use super::{Inputs, check_name, env};
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
+    placement::Rule,
     pod::PodSpec,
     port::PortSpec,
-    problem::{Problems, Span},
+    problem::{Problems, Span, Spanned},
     raw::{Placed, pod as raw_pod, resources::Resources, task as raw_task},
     resource_set::ResourceSet,
     suggest,
@@ -41,16 +42,18 @@ pub(super) fn lower(
     let Placed { value: pod, path, name } = raw;
     check_name(&path, &name, problems);
     check_user(&pod, service_user, problems);
+    let placement = pod.placement.and_then(|text| placement(&text, &path, &name.value, problems));
     let mut lowered = Lowered {
         spec: PodSpec {
             pod_type: name.value,
             count: pod.count.unwrap_or(0),
             allow_decommission: pod.allow_decommission,
-            placement: pod.placement,
+            placement,
             uris: pod.uris,
             volumes: Vec::new(),
             resource_sets: Vec::new(),
             tasks: Vec::new(),
+            ..PodSpec::default()
         },
         has_count: pod.count.is_some(),
         task_names: BTreeSet::new(),
@@ -73,6 +76,14 @@ pub(super) fn lower(
         self::task(task, &mut lowered, &declared, &pod_paths, inputs, problems);
     }
     lowered
+}
+
+/// The rule of a constraint, or a problem that marks the part of the text that cannot be understood.
+fn placement(text: &Spanned<String>, path: &str, pod_type: &str, problems: &mut Problems<'_>) -> Option<Rule> {
+    Rule::parse(&text.value, pod_type).unwrap_or_else(|error| {
+        problems.found(Code::InvalidPlacement, &join(path, "placement"), &text.span, &text.value, &error.message);
+        None
+    })
 }
 
 /// Silently running as another user than asked for is worse than refusing.
@@ -150,6 +161,7 @@ fn task(
         discovery,
         labels: task.labels,
         kill_grace_period_secs: task.kill_grace_period_secs,
+        ..TaskSpec::default()
     });
 }
 
@@ -172,6 +184,7 @@ fn resource_set(
         memory_mb: resources.memory_mb,
         ports: resources.ports.into_iter().map(|port| port.value).collect(),
         volumes: resources.volumes.into_iter().map(|volume| volume.value).collect(),
+        ..ResourceSet::default()
     }
 }
 

@@ -1,126 +1,81 @@
-//! Placement constraints: the author's text to stored rules, and stored rules back to text.
+//! Placement rules in the SDK's stored form.
 //!
-//! Not the meaning of a rule: the engine parses the same text for that. The text that comes back is one spelling, a JSON
-//! list of rows; written again it gives the same rules. A rule that no text can express is an error that names it.
-//! Source: the table of stored constraints of the final generation.
+//! Invariant: reading what was written gives the same rule, and a rule of an unknown kind is kept word for word.
+//! Source: `stored-form` reference §3 and §4: rules are objects with their class in `@type`, attributes are matched as
+//! `name:value`, and counting by an attribute also demands that the agent has it.
 
 use serde_json::{Value, json};
 
 use super::read::{At, Result};
+use crate::placement::{Counted, Key, Matcher, Neighbour, Rule};
 
-/// One constraint: field, operator, perhaps a parameter.
-type Row = Vec<String>;
-
-/// Operators of a rule over one value: stored as a matcher, or a matcher inside a `NotRule`.
-const EXACT: &str = "CLUSTER";
-
-/// The stored rule of a constraint text; null without one.
-pub(super) fn to_json(text: Option<&str>, pod_type: &str) -> Value {
-    let Some(text) = text else { return Value::Null };
-    match rows(text).and_then(|rows| rows.iter().map(|row| rule(row, pod_type)).collect::<Option<Vec<_>>>()) {
-        Some(rules) if rules.len() > 1 => json!({ "@type": "AndRule", "rules": rules }),
-        Some(rules) => rules.into_iter().next().unwrap_or(Value::Null),
-        // Kept as text, as the SDK keeps what it cannot parse.
-        None => json!({ "@type": "InvalidPlacementRule", "exception": "invalid constraint", "constraints": text }),
-    }
+/// The stored rule; null without one.
+pub(super) fn to_json(rule: Option<&Rule>) -> Value {
+    rule.map_or(Value::Null, write)
 }
 
-/// The constraint text of a stored rule.
-pub(super) fn from_json(rule: Option<At<'_>>, pod_type: &str) -> Result<Option<String>> {
+/// The rule of a stored one.
+pub(super) fn from_json(rule: Option<At<'_>>, pod_type: &str) -> Result<Option<Rule>> {
     let Some(rule) = rule else { return Ok(None) };
     if kind(&rule)? == "InvalidPlacementRule" {
-        return Ok(Some(rule.need("constraints")?.text()?));
+        // The text that could not be parsed may be one that this reader understands.
+        let text = rule.need("constraints")?.text()?;
+        let unknown = || Some(Rule::Unknown(rule.value.to_string()));
+        return Ok(Rule::parse(&text, pod_type).unwrap_or_else(|_| unknown()));
     }
-    let mut rows = Vec::new();
-    collect(&rule, pod_type, &mut rows)?;
-    Ok((!rows.is_empty()).then(|| json!(rows).to_string()))
+    read(&rule).map(Some)
 }
 
-/// The rows of any of the three spellings.
-fn rows(text: &str) -> Option<Vec<Row>> {
-    if !text.trim_start().starts_with('[') {
-        return Some(plain(text));
-    }
-    let Value::Array(items) = serde_json::from_str(text).ok()? else { return None };
-    let word = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    };
-    if items.iter().all(Value::is_array) {
-        return items.iter().map(|row| row.as_array()?.iter().map(word).collect()).collect();
-    }
-    Some(vec![items.iter().map(word).collect::<Option<_>>()?])
-}
-
-/// `field:OPERATOR[:value],…`, where `\,` and `\:` stand for themselves.
-fn plain(text: &str) -> Vec<Row> {
-    let mut rows: Vec<Row> = vec![vec![String::new()]];
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        let escaped = if character == '\\' { characters.next_if(|next| matches!(next, ',' | ':')) } else { None };
-        match (character, escaped) {
-            (',', _) => rows.push(vec![String::new()]),
-            (':', _) => {
-                if let Some(row) = rows.last_mut() {
-                    row.push(String::new());
+fn write(rule: &Rule) -> Value {
+    let tag = rule.class_name();
+    let list = |rules: &[Rule]| rules.iter().map(write).collect::<Vec<_>>();
+    match rule {
+        Rule::Match { key, matcher } => json!({ "@type": tag, "matcher": matched(key, matcher) }),
+        Rule::MaxPer { key: Key::Attribute(name), max, counted } => {
+            let present = regex(&format!("{name}:.*"));
+            json!({ "@type": "AndRule", "rules": [
+                { "@type": "AttributeRule", "matcher": present },
+                { "@type": tag, "max": max, "matcher": present, "task-filter": filter(counted, &Value::Null) },
+            ] })
+        }
+        Rule::MaxPer { max, counted, .. } => {
+            json!({ "@type": tag, "max": max, "task-filter": filter(counted, &Value::Null) })
+        }
+        Rule::RoundRobin { key, expected, counted } => {
+            let filter = filter(counted, &json!({ "@type": "AnyMatcher" }));
+            match key {
+                Key::Attribute(name) => {
+                    json!({ "@type": tag, "name": &**name, "value-count": expected, "task-filter": filter })
                 }
-            }
-            (character, escaped) => {
-                if let Some(word) = rows.last_mut().and_then(|row| row.last_mut()) {
-                    word.push(escaped.unwrap_or(character));
+                Key::Hostname | Key::Region | Key::Zone => {
+                    let mut object = serde_json::Map::new();
+                    object.insert("@type".to_owned(), json!(tag));
+                    object.insert(expected_key(key).to_owned(), json!(expected));
+                    object.insert("task-filter".to_owned(), filter);
+                    Value::Object(object)
                 }
             }
         }
+        Rule::And(rules) | Rule::Or(rules) => json!({ "@type": tag, "rules": list(rules) }),
+        Rule::Not(rule) => json!({ "@type": tag, "rule": write(rule) }),
+        Rule::Passthrough | Rule::LocalRegion => json!({ "@type": tag }),
+        Rule::Agent(id) => json!({ "@type": tag, "agent-id": id }),
+        Rule::PodType { pod_type, neighbour } => json!({
+            "@type": tag,
+            "type": pod_type,
+            "converter": { "@type": "TaskTypeLabelConverter" },
+            "behavior": match neighbour { Neighbour::Avoid => "AVOID", Neighbour::Colocate => "COLOCATE" },
+        }),
+        Rule::Unknown(text) => serde_json::from_str(text).unwrap_or(Value::Null),
     }
-    let trim = |row: Row| row.into_iter().map(|word| word.trim().to_owned()).collect();
-    rows.into_iter().map(trim).collect()
 }
 
-/// What a constraint is about.
-enum Field<'f> {
-    Hostname,
-    Region,
-    Zone,
-    Attribute(&'f str),
-}
-
-impl<'f> Field<'f> {
-    fn parse(text: &'f str) -> Self {
-        match text {
-            "hostname" | "@hostname" => Self::Hostname,
-            "@region" => Self::Region,
-            "@zone" => Self::Zone,
-            name => Self::Attribute(name),
-        }
-    }
-
-    /// The middle of the rule's tag.
-    fn tag(&self) -> &'static str {
-        match self {
-            Self::Hostname => "Hostname",
-            Self::Region => "Region",
-            Self::Zone => "Zone",
-            Self::Attribute(_) => "Attribute",
-        }
-    }
-
-    fn text(&self) -> &'f str {
-        match self {
-            Self::Hostname => "hostname",
-            Self::Region => "@region",
-            Self::Zone => "@zone",
-            Self::Attribute(name) => name,
-        }
-    }
-
-    /// Text as a matcher sees it: attributes are matched as `name:value`.
-    fn matched(&self, text: &str) -> String {
-        match self {
-            Self::Attribute(name) => format!("{name}:{text}"),
-            Self::Hostname | Self::Region | Self::Zone => text.to_owned(),
-        }
+const fn expected_key(key: &Key) -> &'static str {
+    match key {
+        Key::Hostname => "agent-count",
+        Key::Region => "region-count",
+        Key::Zone => "zone-count",
+        Key::Attribute(_) => "value-count",
     }
 }
 
@@ -128,186 +83,167 @@ fn regex(pattern: &str) -> Value {
     json!({ "@type": "RegexMatcher", "pattern": pattern })
 }
 
-/// The filter that counts the tasks of a pod type.
-fn filter_pattern(pod_type: &str) -> String {
-    format!("{pod_type}-.*")
-}
-
-fn rule(row: &Row, pod_type: &str) -> Option<Value> {
-    let [name, operator, parameter @ ..] = row.as_slice() else { return None };
-    let parameter = match parameter {
-        [] => None,
-        [one] => Some(one.as_str()),
-        _ => return None,
+fn matched(key: &Key, matcher: &Matcher) -> Value {
+    let seen = |text: &str| match key {
+        Key::Attribute(name) => format!("{name}:{text}"),
+        Key::Hostname | Key::Region | Key::Zone => text.to_owned(),
     };
-    let field = Field::parse(name);
-    let filter = regex(&filter_pattern(pod_type));
-    let matcher = |matcher: Value| json!({ "@type": format!("{}Rule", field.tag()), "matcher": matcher });
-    let exact = |text: &str| matcher(json!({ "@type": "ExactMatcher", "string": field.matched(text) }));
-    let like = |pattern: &str| matcher(regex(&field.matched(pattern)));
-    let not = |rule: Value| json!({ "@type": "NotRule", "rule": rule });
-    match (operator.to_ascii_uppercase().as_str(), parameter) {
-        ("UNIQUE", None) => Some(max_per(&field, 1, filter)),
-        ("MAX_PER", Some(max)) => Some(max_per(&field, max.parse().ok()?, filter)),
-        ("CLUSTER" | "IS", Some(value)) => Some(exact(value)),
-        ("IS_NOT", Some(value)) => Some(not(exact(value))),
-        ("LIKE", Some(pattern)) => Some(like(pattern)),
-        ("UNLIKE", Some(pattern)) => Some(not(like(pattern))),
-        ("GROUP_BY", count) => {
-            let count: Option<i32> = count.map(str::parse).transpose().ok()?;
-            Some(match field {
-                Field::Attribute(name) => json!({
-                    "@type": "RoundRobinByAttributeRule",
-                    "name": name,
-                    "value-count": count,
-                    "task-filter": filter,
-                }),
-                Field::Hostname => {
-                    json!({ "@type": "RoundRobinByHostnameRule", "agent-count": count, "task-filter": filter })
-                }
-                Field::Region => {
-                    json!({ "@type": "RoundRobinByRegionRule", "region-count": count, "task-filter": filter })
-                }
-                Field::Zone => json!({ "@type": "RoundRobinByZoneRule", "zone-count": count, "task-filter": filter }),
-            })
-        }
-        _ => None,
+    match matcher {
+        Matcher::Exact(text) => json!({ "@type": "ExactMatcher", "string": seen(text) }),
+        Matcher::Regex { text, .. } => regex(&seen(text)),
     }
 }
 
-fn max_per(field: &Field<'_>, max: i32, filter: Value) -> Value {
-    let Field::Attribute(name) = field else {
-        return json!({ "@type": format!("MaxPer{}Rule", field.tag()), "max": max, "task-filter": filter });
-    };
-    // Counting by an attribute also demands that the agent has it.
-    let present = regex(&format!("{name}:.*"));
-    json!({ "@type": "AndRule", "rules": [
-        { "@type": "AttributeRule", "matcher": present },
-        { "@type": "MaxPerAttributeRule", "max": max, "matcher": present, "task-filter": filter },
-    ] })
+/// The filter of what counts; `all` is what the class writes for no filter.
+fn filter(counted: &Counted, all: &Value) -> Value {
+    match counted {
+        Counted::Pods(pod_type) => regex(&format!("{pod_type}-.*")),
+        Counted::All => all.clone(),
+        Counted::TaskNames(Matcher::Exact(text)) => json!({ "@type": "ExactMatcher", "string": text }),
+        Counted::TaskNames(Matcher::Regex { text, .. }) => regex(text),
+    }
 }
 
 fn kind(rule: &At<'_>) -> Result<String> {
     rule.need("@type")?.text()
 }
 
-/// Adds the rows a stored rule stands for.
-fn collect(rule: &At<'_>, pod_type: &str, rows: &mut Vec<Row>) -> Result<()> {
-    let tag = kind(rule)?;
-    match tag.as_str() {
-        // Added by the SDK on clusters with regions; a service here stays in one region anyway.
-        "PassthroughRule" | "IsLocalRegionRule" => {}
-        "AndRule" => {
-            let rules = rule.need("rules")?.items()?;
-            if let Some(row) = counted_attribute(&rules, pod_type)? {
-                rows.push(row);
-                return Ok(());
-            }
-            for rule in &rules {
-                collect(rule, pod_type, rows)?;
-            }
-        }
-        "NotRule" => {
-            let inner = rule.need("rule")?;
-            let (field, matcher) = matched(&inner)?;
-            let (operator, parameter) = operator(&field, &matcher)?;
-            let operator = if operator == EXACT { "IS_NOT" } else { "UNLIKE" };
-            rows.push(vec![field, operator.to_owned(), parameter]);
-        }
-        "AttributeRule" | "HostnameRule" | "RegionRule" | "ZoneRule" => {
-            let (field, matcher) = matched(rule)?;
-            let (operator, parameter) = operator(&field, &matcher)?;
-            rows.push(vec![field, operator.to_owned(), parameter]);
-        }
-        "MaxPerHostnameRule" | "MaxPerRegionRule" | "MaxPerZoneRule" => {
-            check_filter(rule, pod_type)?;
-            let field = match tag.as_str() {
-                "MaxPerHostnameRule" => Field::Hostname,
-                "MaxPerRegionRule" => Field::Region,
-                _ => Field::Zone,
-            };
-            rows.push(counted(field.text(), rule)?);
-        }
-        "RoundRobinByAttributeRule" => {
-            let name = rule.need("name")?.text()?;
-            rows.push(grouped(&name, rule, "value-count", pod_type)?);
-        }
-        "RoundRobinByHostnameRule" => rows.push(grouped("hostname", rule, "agent-count", pod_type)?),
-        "RoundRobinByRegionRule" => rows.push(grouped("@region", rule, "region-count", pod_type)?),
-        "RoundRobinByZoneRule" => rows.push(grouped("@zone", rule, "zone-count", pod_type)?),
-        other => return Err(rule.not_supported_yet(&format!("the placement rule {other}"))),
-    }
-    Ok(())
-}
-
-/// The row of the pair of rules that counts by an attribute.
-fn counted_attribute(rules: &[At<'_>], pod_type: &str) -> Result<Option<Row>> {
-    let [present, counting] = rules else { return Ok(None) };
-    if kind(present)? != "AttributeRule" || kind(counting)? != "MaxPerAttributeRule" {
-        return Ok(None);
-    }
-    let pattern = counting.need("matcher")?.need("pattern")?;
-    let text = pattern.text()?;
-    let is_pair = present.value.get("matcher") == counting.value.get("matcher");
-    let Some(name) = text.strip_suffix(":.*").filter(|_| is_pair) else {
-        return Err(pattern.not_supported_yet("counting by a pattern of attributes"));
+fn read(rule: &At<'_>) -> Result<Rule> {
+    let key = |tag: &str| match tag {
+        "HostnameRule" | "MaxPerHostnameRule" | "RoundRobinByHostnameRule" => Key::Hostname,
+        "RegionRule" | "MaxPerRegionRule" | "RoundRobinByRegionRule" => Key::Region,
+        _ => Key::Zone,
     };
-    check_filter(counting, pod_type)?;
-    counted(name, counting).map(Some)
-}
-
-fn counted(field: &str, rule: &At<'_>) -> Result<Row> {
-    let max = rule.need("max")?.int("a number")?;
-    Ok(match max {
-        1 => vec![field.to_owned(), "UNIQUE".to_owned()],
-        max => vec![field.to_owned(), "MAX_PER".to_owned(), max.to_string()],
+    let unknown = || Ok(Rule::Unknown(rule.value.to_string()));
+    let tag = kind(rule)?;
+    Ok(match tag.as_str() {
+        "PassthroughRule" => Rule::Passthrough,
+        "IsLocalRegionRule" => Rule::LocalRegion,
+        "AgentRule" => Rule::Agent(rule.need("agent-id")?.text()?),
+        "AndRule" | "OrRule" => {
+            let rules = rule.need("rules")?.items()?;
+            if let Some(counted) = counted_attribute(&rules)?.filter(|_| tag == "AndRule") {
+                return Ok(counted);
+            }
+            let rules = rules.iter().map(read).collect::<Result<_>>()?;
+            if tag == "AndRule" { Rule::And(rules) } else { Rule::Or(rules) }
+        }
+        "NotRule" => Rule::Not(Box::new(read(&rule.need("rule")?)?)),
+        "HostnameRule" | "RegionRule" | "ZoneRule" => matching(&rule.need("matcher")?, key(&tag))?,
+        "AttributeRule" => match attribute(&rule.need("matcher")?)? {
+            Some(rule) => rule,
+            None => return unknown(),
+        },
+        "MaxPerHostnameRule" | "MaxPerRegionRule" | "MaxPerZoneRule" => {
+            Rule::MaxPer { key: key(&tag), max: max(rule)?, counted: counted(rule)? }
+        }
+        "RoundRobinByHostnameRule" | "RoundRobinByRegionRule" | "RoundRobinByZoneRule" => {
+            let key = key(&tag);
+            Rule::RoundRobin { expected: expected(rule, expected_key(&key))?, key, counted: counted(rule)? }
+        }
+        "RoundRobinByAttributeRule" => Rule::RoundRobin {
+            key: Key::Attribute(rule.need("name")?.text()?.into()),
+            expected: expected(rule, "value-count")?,
+            counted: counted(rule)?,
+        },
+        "TaskTypeRule" => {
+            let behavior = rule.need("behavior")?;
+            let neighbour = match behavior.text()?.as_str() {
+                "AVOID" => Neighbour::Avoid,
+                "COLOCATE" => Neighbour::Colocate,
+                _ => return Err(behavior.wrong("AVOID or COLOCATE")),
+            };
+            Rule::PodType { pod_type: rule.need("type")?.text()?, neighbour }
+        }
+        _ => return unknown(),
     })
 }
 
-fn grouped(field: &str, rule: &At<'_>, count: &str, pod_type: &str) -> Result<Row> {
-    check_filter(rule, pod_type)?;
-    let mut row = vec![field.to_owned(), "GROUP_BY".to_owned()];
-    if let Some(count) = rule.get(count) {
-        row.push(count.int("a number")?.to_string());
+/// The pair of rules that counts by an attribute.
+fn counted_attribute(rules: &[At<'_>]) -> Result<Option<Rule>> {
+    let [present, counting] = rules else { return Ok(None) };
+    let is_pair = kind(present)? == "AttributeRule"
+        && kind(counting)? == "MaxPerAttributeRule"
+        && present.value.get("matcher") == counting.value.get("matcher");
+    let pattern = counting.get("matcher").and_then(|matcher| matcher.get("pattern"));
+    let Some(pattern) = pattern.filter(|_| is_pair) else { return Ok(None) };
+    let text = pattern.text()?;
+    let Some(name) = text.strip_suffix(":.*").filter(|name| is_literal(name)) else { return Ok(None) };
+    let key = Key::Attribute(name.into());
+    Ok(Some(Rule::MaxPer { key, max: max(counting)?, counted: counted(counting)? }))
+}
+
+fn max(rule: &At<'_>) -> Result<u32> {
+    let max = rule.need("max")?;
+    u32::try_from(max.int("a number")?).map_err(|_| max.wrong("a number"))
+}
+
+fn expected(rule: &At<'_>, key: &str) -> Result<Option<u32>> {
+    let Some(count) = rule.get(key) else { return Ok(None) };
+    u32::try_from(count.int("a number")?).map(Some).map_err(|_| count.wrong("a number"))
+}
+
+fn counted(rule: &At<'_>) -> Result<Counted> {
+    let Some(filter) = rule.get("task-filter") else { return Ok(Counted::All) };
+    if kind(&filter)? == "AnyMatcher" {
+        return Ok(Counted::All);
     }
-    Ok(row)
+    let matcher = matcher(&filter)?;
+    let pod_type = match &matcher {
+        Matcher::Regex { text, .. } => text.strip_suffix("-.*").filter(|text| is_literal(text)).map(str::to_owned),
+        Matcher::Exact(_) => None,
+    };
+    Ok(pod_type.map_or(Counted::TaskNames(matcher), Counted::Pods))
 }
 
-/// Constraint texts count the tasks of their own pod type; another filter has no text.
-fn check_filter(rule: &At<'_>, pod_type: &str) -> Result<()> {
-    let filter = rule.need("task-filter")?;
-    let is_own = kind(&filter)? == "RegexMatcher" && filter.need("pattern")?.text()? == filter_pattern(pod_type);
-    if is_own { Ok(()) } else { Err(filter.not_supported_yet("counting tasks of other pods")) }
+/// Whether a part of a pattern stands for itself, as names of pods and attributes do.
+fn is_literal(pattern: &str) -> bool {
+    !pattern.is_empty() && !pattern.contains(|c: char| "\\+*?()|[]{}^$:".contains(c))
 }
 
-/// The field of a matching rule and its matcher. An attribute's name is part of what is matched.
-fn matched<'j>(rule: &At<'j>) -> Result<(String, At<'j>)> {
-    let matcher = rule.need("matcher")?;
-    let field = match kind(rule)?.as_str() {
-        "HostnameRule" => "hostname".to_owned(),
-        "RegionRule" => "@region".to_owned(),
-        "ZoneRule" => "@zone".to_owned(),
-        "AttributeRule" => {
-            let text = matcher.get("string").map_or_else(|| matcher.need("pattern"), Ok)?;
-            let whole = text.text()?;
-            whole.split_once(':').map(|(name, _)| name.to_owned()).ok_or_else(|| text.wrong("name:value"))?
-        }
-        other => return Err(rule.not_supported_yet(&format!("the placement rule {other} inside NotRule"))),
-    };
-    Ok((field, matcher))
+fn matcher(at: &At<'_>) -> Result<Matcher> {
+    match kind(at)?.as_str() {
+        "ExactMatcher" | "InvertedExactMatcher" => Ok(Matcher::Exact(at.need("string")?.text()?)),
+        "RegexMatcher" => pattern(&at.need("pattern")?, |text| text),
+        "AnyMatcher" => Ok(any()),
+        _ => Err(at.wrong("a matcher")),
+    }
 }
 
-fn operator(field: &str, matcher: &At<'_>) -> Result<(&'static str, String)> {
-    let (operator, text) = match kind(matcher)?.as_str() {
-        "ExactMatcher" => (EXACT, matcher.need("string")?.text()?),
-        "RegexMatcher" => ("LIKE", matcher.need("pattern")?.text()?),
-        other => return Err(matcher.not_supported_yet(&format!("the placement matcher {other}"))),
+fn pattern(at: &At<'_>, part: impl Fn(&str) -> &str) -> Result<Matcher> {
+    Matcher::regex(part(&at.text()?)).map_err(|_| at.wrong("a regular expression"))
+}
+
+/// Matches every value.
+fn any() -> Matcher {
+    Matcher::regex(".*").unwrap_or_else(|_| Matcher::Exact(String::new()))
+}
+
+/// The rule that a value of the key matches, negated for the one inverted matcher.
+fn matching(at: &At<'_>, key: Key) -> Result<Rule> {
+    let rule = Rule::Match { key, matcher: matcher(at)? };
+    Ok(if kind(at)? == "InvertedExactMatcher" { Rule::Not(Box::new(rule)) } else { rule })
+}
+
+/// The same for an attribute, whose name is part of what is matched; `None` when the name is itself a pattern.
+fn attribute(at: &At<'_>) -> Result<Option<Rule>> {
+    let kind = kind(at)?;
+    let text_at = match kind.as_str() {
+        "ExactMatcher" | "InvertedExactMatcher" => at.need("string")?,
+        "RegexMatcher" => at.need("pattern")?,
+        _ => return Ok(None),
     };
-    let text = match Field::parse(field) {
-        Field::Attribute(name) => text[name.len() + 1..].to_owned(),
-        Field::Hostname | Field::Region | Field::Zone => text,
+    let text = text_at.text()?;
+    let Some((name, value)) = text.split_once(':') else { return Ok(None) };
+    if kind == "RegexMatcher" && !is_literal(name) {
+        return Ok(None);
+    }
+    let matcher = match kind.as_str() {
+        "RegexMatcher" => pattern(&text_at, |text| text.split_once(':').map_or("", |(_, value)| value))?,
+        _ => Matcher::Exact(value.to_owned()),
     };
-    Ok((operator, text))
+    let rule = Rule::Match { key: Key::Attribute(name.into()), matcher };
+    Ok(Some(if kind == "InvertedExactMatcher" { Rule::Not(Box::new(rule)) } else { rule }))
 }
 
 #[cfg(test)]
@@ -317,58 +253,57 @@ mod tests {
 
     use super::*;
 
-    #[track_caller]
-    fn check(text: &str, canonical: &str) {
-        let stored = to_json(Some(text), "node");
-        let at = At { value: &stored, path: String::new() };
-        let at = Some(at).filter(|at| !at.value.is_null());
-        let read = from_json(at, "node").unwrap();
-        assert_eq!(read.as_deref().unwrap_or_default(), canonical, "{text}");
-        assert_eq!(to_json(read.as_deref(), "node"), stored, "{text}");
+    fn parse(text: &str) -> Rule {
+        Rule::parse(text, "node").unwrap().unwrap()
+    }
+
+    fn read_back(stored: &Value) -> Rule {
+        from_json(Some(At { value: stored, path: String::new() }), "node").unwrap().unwrap()
     }
 
     #[test]
     fn constraints_survive_storing() {
-        check(r#"[["hostname","UNIQUE"]]"#, r#"[["hostname","UNIQUE"]]"#);
-        check(r#"["@hostname","max_per",2]"#, r#"[["hostname","MAX_PER","2"]]"#);
-        check("hostname:MAX_PER:1", r#"[["hostname","UNIQUE"]]"#);
-        check(r"rack:LIKE:a\:b\,c, @zone:GROUP_BY:3", r#"[["rack","LIKE","a:b,c"],["@zone","GROUP_BY","3"]]"#);
-        check("rack:UNIQUE,rack:GROUP_BY", r#"[["rack","UNIQUE"],["rack","GROUP_BY"]]"#);
-        check("rack:MAX_PER:2", r#"[["rack","MAX_PER","2"]]"#);
-        check("rack:IS:r1,@region:IS_NOT:x", r#"[["rack","CLUSTER","r1"],["@region","IS_NOT","x"]]"#);
-        check("hostname:UNLIKE:10[.].*", r#"[["hostname","UNLIKE","10[.].*"]]"#);
-        check("@region:UNIQUE,@zone:MAX_PER:2", r#"[["@region","UNIQUE"],["@zone","MAX_PER","2"]]"#);
-        check("[]", "");
-        // What cannot be parsed is kept as text.
-        check("hostname:NEAR", "hostname:NEAR");
-        check("[[\"a\"", "[[\"a\"");
-        check("hostname:MAX_PER:many", "hostname:MAX_PER:many");
+        for text in [
+            "hostname:UNIQUE",
+            r#"["@hostname","max_per",2]"#,
+            r"rack:LIKE:a\:b\,c, @zone:GROUP_BY:3",
+            "rack:UNIQUE,rack:GROUP_BY",
+            "rack:MAX_PER:2",
+            "rack:IS:r1,@region:IS_NOT:x",
+            "hostname:UNLIKE:10[.].*",
+            "@region:UNIQUE,@zone:MAX_PER:2",
+        ] {
+            assert_eq!(read_back(&to_json(Some(&parse(text)))), parse(text), "{text}");
+        }
     }
 
     #[test]
     fn stored_rules_are_the_sdks() {
         let filter = json!({ "@type": "RegexMatcher", "pattern": "node-.*" });
         assert_eq!(
-            to_json(Some("hostname:UNIQUE"), "node"),
+            write(&parse("hostname:UNIQUE")),
             json!({ "@type": "MaxPerHostnameRule", "max": 1, "task-filter": filter })
         );
         assert_eq!(
-            to_json(Some("rack:UNLIKE:r.*"), "node"),
+            write(&parse("rack:UNLIKE:r.*")),
             json!({ "@type": "NotRule", "rule": { "@type": "AttributeRule",
                 "matcher": { "@type": "RegexMatcher", "pattern": "rack:r.*" } } })
         );
-        let rule = json!({ "@type": "AndRule", "rules": [ { "@type": "IsLocalRegionRule" },
-            { "@type": "AndRule", "rules": [ { "@type": "MaxPerHostnameRule", "max": 1, "task-filter": filter } ] } ] });
-        let at = At { value: &rule, path: String::new() };
-        assert_eq!(from_json(Some(at), "node").unwrap().unwrap(), r#"[["hostname","UNIQUE"]]"#);
+    }
+
+    #[test]
+    fn rules_of_code_survive_too() {
         for rule in [
-            json!({ "@type": "OrRule", "rules": [] }),
-            json!({ "@type": "MaxPerHostnameRule", "max": 1, "task-filter": { "@type": "AnyMatcher" } }),
-            json!({ "@type": "HostnameRule", "matcher": { "@type": "AnyMatcher" } }),
-            json!({ "@type": "NotRule", "rule": { "@type": "AgentRule", "agent-id": "a" , "matcher": {}} }),
+            json!({ "@type": "OrRule", "rules": [ { "@type": "AgentRule", "agent-id": "a" }, { "@type": "IsLocalRegionRule" } ] }),
+            json!({ "@type": "MaxPerHostnameRule", "max": 1, "task-filter": null }),
+            json!({ "@type": "TaskTypeRule", "type": "x", "converter": { "@type": "TaskTypeLabelConverter" }, "behavior": "AVOID" }),
+            json!({ "@type": "MyRule", "anything": [1, 2.5, { "a": null }] }),
+            json!({ "@type": "AttributeRule", "matcher": { "@type": "RegexMatcher", "pattern": "(a|b):c" } }),
         ] {
-            let error = from_json(Some(At { value: &rule, path: "rule".to_owned() }), "node").unwrap_err();
-            assert!(error.to_string().contains("not supported yet"), "{error}");
+            assert_eq!(write(&read_back(&rule)), rule);
         }
+        let inverted =
+            json!({ "@type": "AttributeRule", "matcher": { "@type": "InvertedExactMatcher", "string": "rack:r1" } });
+        assert_eq!(read_back(&inverted), parse("rack:IS_NOT:r1"));
     }
 }

@@ -177,6 +177,7 @@ pub(super) fn service(text: &str) -> Result<StoredSpec> {
         pods: pods.iter().map(|item| pod(item, &user)).collect::<Result<_>>()?,
         user,
         plans: Vec::new(),
+        ..ServiceSpec::default()
     };
     spec.declared_role = Some(role.clone()).filter(|role| *role != spec.role());
     Ok(StoredSpec { spec, role })
@@ -225,6 +226,7 @@ fn pod(pod: &At<'_>, service_user: &str) -> Result<PodSpec> {
         resource_sets,
         tasks,
         pod_type,
+        ..PodSpec::default()
     })
 }
 
@@ -260,6 +262,7 @@ fn task(task: &At<'_>) -> Result<(TaskSpec, ResourceSet)> {
         discovery: task.get("discovery-spec").map(|spec| discovery(&spec)).transpose()?,
         labels: task.get("task-labels").map(|labels| labels.pairs()).transpose()?.unwrap_or_default(),
         kill_grace_period_secs: seconds_or(task, "kill-grace-period", 0)?,
+        ..TaskSpec::default()
     };
     Ok((spec, set))
 }
@@ -358,7 +361,7 @@ fn port(port: &At<'_>) -> Result<PortSpec> {
     let vip = if is_vip {
         let vip_port = port.need("vip-port")?;
         let number = u16::try_from(vip_port.int("a port number")?).map_err(|_| vip_port.wrong("a port number"))?;
-        Some(VipSpec { prefix: port.need("vip-name")?.text()?, port: number })
+        Some(VipSpec { prefix: port.need("vip-name")?.text()?, port: number, advertise: true })
     } else {
         None
     };
@@ -372,6 +375,7 @@ fn port(port: &At<'_>) -> Result<PortSpec> {
         env_key: port.get("env-key").map(|key| key.text()).transpose()?,
         advertise,
         vip,
+        ..PortSpec::default()
     })
 }
 

@@ -48,7 +48,7 @@ fn pod(pod: &PodSpec, user: &str, owner: Owner<'_>) -> Value {
         "rlimits": [],
         "uris": pod.uris,
         "task-specs": pod.tasks.iter().map(|item| task(item, pod, owner)).collect::<Vec<_>>(),
-        "placement-rule": placement::to_json(pod.placement.as_deref(), &pod.pod_type),
+        "placement-rule": placement::to_json(pod.placement.as_ref()),
         "volumes": pod.volumes.iter().map(|item| volume(item, owner)).collect::<Vec<_>>(),
         "pre-reserved-role": "*",
         "secrets": [],

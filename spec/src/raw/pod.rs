@@ -16,7 +16,7 @@ const MAX_INSTANCES: i64 = 10_000;
 pub(crate) struct Pod {
     pub(crate) count: Option<u32>,
     pub(crate) allow_decommission: bool,
-    pub(crate) placement: Option<String>,
+    pub(crate) placement: Option<Spanned<String>>,
     pub(crate) uris: Vec<String>,
     pub(crate) user: Option<(String, Spanned<String>)>,
     pub(crate) volumes: Vec<Placed<VolumeSpec>>,
@@ -43,8 +43,7 @@ pub(crate) fn pod(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Pod>
     let count = fields.required("count", "the number of instances", problems);
     let count = count.and_then(|field| field.int(0..=MAX_INSTANCES, problems)).map(|count| count.value as u32);
     let allow_decommission = fields.optional("allow-decommission").and_then(|field| field.boolean(problems));
-    let placement = fields.optional("placement").and_then(|field| field.text(problems)).map(|text| text.value);
-    let placement = placement.filter(|text| !matches!(text.trim(), "" | "[]"));
+    let placement = fields.optional("placement").and_then(|field| field.text(problems));
     let uris = fields.optional("uris").map(|field| uris(&field, problems)).unwrap_or_default();
     let user = fields.older("user").filter(|field| !field.is_blank()).and_then(|field| {
         let text = field.text(problems)?;

@@ -133,7 +133,7 @@ fn port(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<PortSpec> {
     fields.not_supported_yet("ranges", "port ranges are", problems);
     fields.finish(problems);
     let port = u16::try_from(number?.value).ok().filter(|port| *port != 0);
-    Some(PortSpec { name: field.key.value.clone(), port, env_key, advertise, vip })
+    Some(PortSpec { name: field.key.value.clone(), port, env_key, advertise, vip, ..PortSpec::default() })
 }
 
 fn vip(field: &Field<'_>, port_name: &str, problems: &mut Problems<'_>) -> Option<VipSpec> {
@@ -161,5 +161,5 @@ fn vip(field: &Field<'_>, port_name: &str, problems: &mut Problems<'_>) -> Optio
         }
     }
     fields.finish(problems);
-    Some(VipSpec { prefix, port: u16::try_from(port?.value).ok()? })
+    Some(VipSpec { prefix, port: u16::try_from(port?.value).ok()?, advertise: true })
 }

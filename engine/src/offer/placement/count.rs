@@ -4,16 +4,16 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::Key;
+use super::{Counted, Key, key as keys};
 use crate::ids::PodInstance;
 use crate::offer::requirement::Requirement;
 use crate::state::Task;
 
 /// Counts made so far for one requirement: every offer is measured against the same ones.
 #[derive(Debug, Default)]
-pub struct Counts(RefCell<Vec<(Key, String, Rc<ByValue>)>>);
+pub struct Counts(RefCell<Vec<(Key, Counted, Rc<ByValue>)>>);
 
-/// Pods of one type by the value of one key.
+/// Counted pods by the value of one key.
 #[derive(Debug, Default)]
 pub(super) struct ByValue {
     /// Values that have any.
@@ -31,26 +31,33 @@ impl ByValue {
     }
 }
 
-/// Stored tasks that count: of this pod type, not of the instance that is being placed.
-fn counted<'a>(requirement: &Requirement<'a>, pod_type: &'a str) -> impl Iterator<Item = &'a Task> + use<'a> {
+/// Stored tasks that count, never those of the instance that is being placed.
+fn counted<'a>(requirement: &Requirement<'a>, counted: &'a Counted) -> impl Iterator<Item = &'a Task> + use<'a> {
     let placed = requirement.pod;
-    requirement.all_tasks.iter().copied().filter(move |task| task.pod.pod_type == pod_type && task.pod != *placed)
+    requirement.all_tasks.iter().copied().filter(move |task| {
+        task.pod != *placed
+            && match counted {
+                Counted::Pods(pod_type) => task.pod.pod_type == *pod_type,
+                Counted::All => true,
+                Counted::TaskNames(matcher) => matcher.matches(&task.name.to_string()),
+            }
+    })
 }
 
-/// Pods of this type on every value that has any.
-pub(super) fn pods_by_value(key: &Key, pod_type: &str, requirement: &Requirement<'_>) -> Rc<ByValue> {
+/// Counted pods on every value that has any.
+pub(super) fn pods_by_value(key: &Key, which: &Counted, requirement: &Requirement<'_>) -> Rc<ByValue> {
     let mut known = requirement.counts.0.borrow_mut();
-    if let Some((_, _, counts)) = known.iter().find(|(of, named, _)| of == key && named == pod_type) {
+    if let Some((_, _, counts)) = known.iter().find(|(of, named, _)| of == key && named == which) {
         return Rc::clone(counts);
     }
-    let counts = Rc::new(count(key, pod_type, requirement));
-    known.push((key.clone(), pod_type.to_owned(), Rc::clone(&counts)));
+    let counts = Rc::new(count(key, which, requirement));
+    known.push((key.clone(), which.clone(), Rc::clone(&counts)));
     counts
 }
 
-fn count(key: &Key, pod_type: &str, requirement: &Requirement<'_>) -> ByValue {
-    let mut pairs: Vec<(&str, &PodInstance)> = counted(requirement, pod_type)
-        .flat_map(|task| key.of_task(task).map(move |value| (value, &task.pod)))
+fn count(key: &Key, which: &Counted, requirement: &Requirement<'_>) -> ByValue {
+    let mut pairs: Vec<(&str, &PodInstance)> = counted(requirement, which)
+        .flat_map(|task| keys::of_task(key, task).map(move |value| (value, &task.pod)))
         .collect();
     pairs.sort_unstable();
     pairs.dedup();

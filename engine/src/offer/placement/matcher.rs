@@ -1,67 +1,21 @@
-//! Comparison of an agent's value with what a rule says.
+//! `IS`, `CLUSTER` and `LIKE`: a value of the agent is what the rule says.
 
-use regex::Regex;
-
-use super::Key;
+use super::{Key, Matcher, key};
 use crate::offer::Offer;
 use crate::offer::report::Reason;
-use crate::units::Scalar;
 
-/// What a value must be.
-#[derive(Debug, Clone)]
-pub enum Matcher {
-    /// Equal; numbers are compared as numbers with three decimals.
-    Exact(String),
-    /// Matched as a whole.
-    Regex {
-        /// As the author wrote it.
-        text: String,
-        /// Anchored at both ends.
-        regex: Regex,
-    },
-}
-
-impl Matcher {
-    /// A pattern that a whole value must match.
-    ///
-    /// Errors: what the pattern's parser says; look-around and back references do not exist.
-    pub fn regex(text: &str) -> Result<Self, regex::Error> {
-        // First alone: otherwise a stray parenthesis could pair with those around it.
-        Regex::new(text)?;
-        Ok(Self::Regex { text: text.to_owned(), regex: Regex::new(&format!(r"\A(?:{text})\z"))? })
-    }
-
-    fn matches(&self, value: &str) -> bool {
-        match self {
-            Self::Exact(wanted) => {
-                value == wanted || matches!((number(value), number(wanted)), (Some(left), Some(right)) if left == right)
-            }
-            Self::Regex { regex, .. } => regex.is_match(value),
+/// Any value of the key matches.
+pub(super) fn check(matcher: &Matcher, key: &Key, offer: &Offer) -> (bool, Reason) {
+    let wanted = matcher.text().to_owned();
+    let mut other = None;
+    for value in key::of_offer(key, offer) {
+        if matcher.matches(value) {
+            return (true, Reason::Matches { key: key.clone(), found: value.to_owned(), wanted });
         }
+        other.get_or_insert(value);
     }
-
-    /// Any value of the key matches.
-    pub(super) fn check(&self, key: &Key, offer: &Offer) -> (bool, Reason) {
-        let wanted = match self {
-            Self::Exact(text) | Self::Regex { text, .. } => text.clone(),
-        };
-        let mut other = None;
-        for value in key.of_offer(offer) {
-            if self.matches(value) {
-                return (true, Reason::Matches { key: key.clone(), found: value.to_owned(), wanted });
-            }
-            other.get_or_insert(value);
-        }
-        match other {
-            None => (false, Reason::KeyAbsent { key: key.clone() }),
-            Some(value) => (false, Reason::MatchesNot { key: key.clone(), found: value.to_owned(), wanted }),
-        }
+    match other {
+        None => (false, Reason::KeyAbsent { key: key.clone() }),
+        Some(value) => (false, Reason::MatchesNot { key: key.clone(), found: value.to_owned(), wanted }),
     }
-}
-
-/// Thousandths, with the sign apart.
-fn number(text: &str) -> Option<(bool, Scalar)> {
-    let value: f64 = text.parse().ok()?;
-    let amount = Scalar::from_f64(value.abs())?;
-    Some((value < 0.0 && !amount.is_zero(), amount))
 }

@@ -1,6 +1,6 @@
 //! `UNIQUE` and `MAX_PER`: at most so many pods of one type share a value.
 
-use super::{Key, count};
+use super::{Counted, Key, count, key as keys};
 use crate::offer::Offer;
 use crate::offer::report::Reason;
 use crate::offer::requirement::Requirement;
@@ -9,13 +9,13 @@ use crate::offer::requirement::Requirement;
 pub(super) fn check(
     key: &Key,
     max: u32,
-    pod_type: &str,
+    counted: &Counted,
     requirement: &Requirement<'_>,
     offer: &Offer,
 ) -> (bool, Reason) {
     let mut room = None;
-    let counts = count::pods_by_value(key, pod_type, requirement);
-    for value in key.of_offer(offer) {
+    let counts = count::pods_by_value(key, counted, requirement);
+    for value in keys::of_offer(key, offer) {
         let pods = counts.pods_on(value);
         if pods >= max as usize {
             return (false, Reason::MaxReached { key: key.clone(), found: value.to_owned(), pods, max });

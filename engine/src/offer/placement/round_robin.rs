@@ -1,6 +1,6 @@
 //! `GROUP_BY`: pods of one type spread evenly over the values.
 
-use super::{Key, count};
+use super::{Counted, Key, count, key as keys};
 use crate::offer::Offer;
 use crate::offer::report::Reason;
 use crate::offer::requirement::Requirement;
@@ -9,14 +9,14 @@ use crate::offer::requirement::Requirement;
 pub(super) fn check(
     key: &Key,
     expected: Option<u32>,
-    pod_type: &str,
+    counted: &Counted,
     requirement: &Requirement<'_>,
     offer: &Offer,
 ) -> (bool, Reason) {
-    let counts = count::pods_by_value(key, pod_type, requirement);
+    let counts = count::pods_by_value(key, counted, requirement);
     // An attribute may occur several times: the fullest value decides.
     let Some((value, pods)) =
-        key.of_offer(offer).map(|value| (value, counts.pods_on(value))).max_by_key(|(_, pods)| *pods)
+        keys::of_offer(key, offer).map(|value| (value, counts.pods_on(value))).max_by_key(|(_, pods)| *pods)
     else {
         return (false, Reason::KeyAbsent { key: key.clone() });
     };

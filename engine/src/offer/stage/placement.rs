@@ -2,6 +2,7 @@
 
 use super::OfferStage;
 use crate::offer::Offer;
+use crate::offer::placement;
 use crate::offer::report::{Outcome, Reason};
 use crate::offer::requirement::Requirement;
 
@@ -11,7 +12,7 @@ pub(in crate::offer) fn evaluate(requirement: &Requirement<'_>, offer: &Offer, i
         None => Outcome::pass(OfferStage::Placement, Reason::NoPlacementRule),
         Some(_) if is_placed => Outcome::pass(OfferStage::Placement, Reason::PlacementKept),
         Some(rule) => {
-            let outcome = rule.check(requirement, offer);
+            let outcome = placement::check(rule, requirement, offer);
             Outcome { stage: OfferStage::Placement.as_str(), ..outcome }
         }
     }

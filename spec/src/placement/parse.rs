@@ -223,7 +223,7 @@ impl Json<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use crate::offer::placement::Rule;
+    use crate::placement::Rule;
 
     #[track_caller]
     fn reads(text: &str, expected: &str) {

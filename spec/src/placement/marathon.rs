@@ -3,7 +3,7 @@
 //! Source: Marathon constraints, with the fields and operators the SDK added.
 
 use super::parse::{ParseError, Row, Word};
-use super::{Key, Matcher, Rule};
+use super::{Counted, Key, Matcher, Rule};
 
 const OPERATORS: &str = "UNIQUE, CLUSTER, GROUP_BY, LIKE, UNLIKE, MAX_PER, IS, IS_NOT";
 
@@ -34,22 +34,22 @@ fn row_rule(row: &Row, pod_type: &str) -> Result<Rule, ParseError> {
         }
     };
     let key = key(field)?;
-    let pod_type = pod_type.to_owned();
+    let counted = Counted::Pods(pod_type.to_owned());
     let needed = || {
         value
             .filter(|value| !value.text.is_empty())
             .ok_or_else(|| ParseError::new(format!("operator '{}' needs a value", operator.text), operator.offset))
     };
     Ok(match operator.text.to_ascii_uppercase().as_str() {
-        "UNIQUE" => Rule::MaxPer { key, max: 1, pod_type },
-        "MAX_PER" => Rule::MaxPer { key, max: at_least_one(needed()?)?, pod_type },
+        "UNIQUE" => Rule::MaxPer { key, max: 1, counted },
+        "MAX_PER" => Rule::MaxPer { key, max: at_least_one(needed()?)?, counted },
         "CLUSTER" | "IS" => Rule::Match { key, matcher: Matcher::Exact(needed()?.text.clone()) },
         "IS_NOT" => Rule::Not(Box::new(Rule::Match { key, matcher: Matcher::Exact(needed()?.text.clone()) })),
         "LIKE" => Rule::Match { key, matcher: regex(needed()?)? },
         "UNLIKE" => Rule::Not(Box::new(Rule::Match { key, matcher: regex(needed()?)? })),
         "GROUP_BY" => {
             let expected = value.filter(|value| !value.text.is_empty()).map(at_least_one).transpose()?;
-            Rule::RoundRobin { key, expected, pod_type }
+            Rule::RoundRobin { key, expected, counted }
         }
         _ => {
             return Err(ParseError::new(

@@ -1,0 +1,63 @@
+//! Comparison of an agent's value with what a rule says.
+
+use regex::Regex;
+
+use crate::scalar::Scalar;
+
+/// What a value must be.
+#[derive(Debug, Clone)]
+pub enum Matcher {
+    /// Equal; numbers are compared as numbers with three decimals.
+    Exact(String),
+    /// Matched as a whole.
+    Regex {
+        /// As the author wrote it.
+        text: String,
+        /// Anchored at both ends.
+        regex: Regex,
+    },
+}
+
+impl Matcher {
+    /// A pattern that a whole value must match.
+    ///
+    /// Errors: what the pattern's parser says; look-around and back references do not exist.
+    pub fn regex(text: &str) -> Result<Self, regex::Error> {
+        // First alone: otherwise a stray parenthesis could pair with those around it.
+        Regex::new(text)?;
+        Ok(Self::Regex { text: text.to_owned(), regex: Regex::new(&format!(r"\A(?:{text})\z"))? })
+    }
+
+    /// Whether the value is what it must be.
+    pub fn matches(&self, value: &str) -> bool {
+        match self {
+            Self::Exact(wanted) => {
+                value == wanted || matches!((number(value), number(wanted)), (Some(left), Some(right)) if left == right)
+            }
+            Self::Regex { regex, .. } => regex.is_match(value),
+        }
+    }
+
+    /// What the author wrote.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Exact(text) | Self::Regex { text, .. } => text,
+        }
+    }
+}
+
+/// By kind and text: a compiled pattern says nothing more.
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        matches!(self, Self::Exact(_)) == matches!(other, Self::Exact(_)) && self.text() == other.text()
+    }
+}
+
+impl Eq for Matcher {}
+
+/// Thousandths, with the sign apart.
+fn number(text: &str) -> Option<(bool, Scalar)> {
+    let value: f64 = text.parse().ok()?;
+    let amount = Scalar::from_f64(value.abs())?;
+    Some((value < 0.0 && !amount.is_zero(), amount))
+}
