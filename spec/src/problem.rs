@@ -7,7 +7,7 @@ use std::{
     ops::Range,
 };
 
-use mainstay_template::{Lines, Position, Rendered, Template, Use, UseKind, UseState};
+use mainstay_template::{Lines, Position, Rendered, Template, Use, UseState};
 
 use crate::{
     code::{Code, Severity},
@@ -60,7 +60,7 @@ impl<'t> Places<'t> {
         let uses = self.rendered.uses.get(first..).unwrap_or_default();
         uses.iter()
             .take_while(|used| used.rendered.start <= key.end + blanks)
-            .find(|used| used.kind == UseKind::Variable && used.state != UseState::Set)
+            .find(|used| used.kind.is_printed() && used.state != UseState::Set)
     }
 
     /// Variables whose value makes up part of this span.
@@ -71,9 +71,9 @@ impl<'t> Places<'t> {
             if used.rendered.start >= span.end {
                 break;
             }
-            let is_part = used.kind == UseKind::Variable && !used.rendered.is_empty();
-            if is_part && !names.contains(&used.name.as_str()) {
-                names.push(used.name.as_str());
+            let is_part = used.kind.is_printed() && !used.rendered.is_empty();
+            if is_part && !names.contains(&&*used.name) {
+                names.push(&*used.name);
             }
         }
         names
@@ -178,7 +178,7 @@ impl<'t> Problems<'t> {
             self.push(Code::MissingValue, path, key, format!("is empty; {wanted} is needed"));
             return;
         };
-        let (name, tag) = (used.name.clone(), used.tag.clone());
+        let (name, tag) = (used.name.to_string(), used.tag.clone());
         let (state, help) = match used.state {
             UseState::Unset => ("not set", format!("set {name}")),
             UseState::Empty | UseState::Set => ("set to nothing", format!("give {name} a value")),
@@ -211,8 +211,8 @@ impl<'t> Problems<'t> {
             lines.entry(&missing.name).or_default().push(missing.position.line);
         }
         let mut seen = BTreeSet::new();
-        for used in rendered.uses.iter().filter(|used| used.kind == UseKind::Variable) {
-            let name = used.name.as_str();
+        for used in rendered.uses.iter().filter(|used| used.kind.is_printed()) {
+            let name = &*used.name;
             let is_news = used.state == UseState::Unset && !self.named.contains(name);
             if is_news && seen.insert((Code::VariableUnset, name)) {
                 let lines = lines.get(name).map(Vec::as_slice).unwrap_or_default();

@@ -107,12 +107,30 @@ impl std::error::Error for SyntaxError {}
 pub enum RenderError {
     /// The result is longer than [`crate::limits::MAX_RENDERED_BYTES`].
     TooLong,
+    /// Evaluating the tags takes more than [`crate::limits::MAX_STEPS`] steps: lists repeat sections inside sections.
+    TooManySteps,
+    /// A printed value is nested deeper than [`crate::limits::MAX_VALUE_DEPTH`].
+    ValueTooDeep,
+    /// `{{#asJson}}` without exactly one name up to `{{/asJson}}`.
+    BadAsJson {
+        /// Where the tag stands.
+        position: Position,
+    },
 }
 
 impl fmt::Display for RenderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => write!(f, "rendered text is longer than {} bytes", crate::limits::MAX_RENDERED_BYTES),
+            Self::TooManySteps => {
+                write!(f, "rendering takes more than {} steps; lists repeat too much", crate::limits::MAX_STEPS)
+            }
+            Self::ValueTooDeep => {
+                write!(f, "a printed value is nested deeper than {} levels", crate::limits::MAX_VALUE_DEPTH)
+            }
+            Self::BadAsJson { position } => {
+                write!(f, "{position}: {{{{#asJson}}}} needs exactly one name before {{{{/asJson}}}}")
+            }
         }
     }
 }

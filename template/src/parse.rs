@@ -3,13 +3,15 @@
 //! Standalone lines follow the mustache specification: a line that holds one section, closing, comment or delimiter
 //! tag and blanks vanishes with its line end.
 //! Invariant: nodes name byte ranges of the source, in ascending order, so rendering can say where each byte came from.
+//! The body of a section is the nodes behind it up to its `end`: nothing here nests, so nothing can nest too deep.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use crate::{
     error::{SyntaxError, SyntaxErrorKind},
     limits::{MAX_DEPTH, MAX_ERRORS, MAX_TEMPLATE_BYTES},
     position::{Lines, Position},
+    uses::UseKind,
 };
 
 /// A parsed template.
@@ -24,8 +26,18 @@ pub struct Template {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Node {
     Text(Range<usize>),
-    Variable { name: String, is_raw: bool, tag: Range<usize> },
-    Section { name: String, is_inverted: bool, tag: Range<usize>, body: Vec<Node> },
+    Tag(Tag),
+}
+
+/// A tag that uses a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tag {
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: UseKind,
+    pub(crate) range: Range<usize>,
+    pub(crate) position: Position,
+    /// Of a section: the index behind the last node of its body.
+    pub(crate) end: usize,
 }
 
 impl Template {
@@ -45,14 +57,14 @@ impl Template {
         let mut parser = Parser {
             source,
             lines: &lines,
-            open: "{{".to_owned(),
-            close: "}}".to_owned(),
-            root: Vec::new(),
-            frames: Vec::new(),
+            delimiters: Delimiters::new("{{", "}}"),
+            nodes: Vec::new(),
+            open: Vec::new(),
             errors: Vec::new(),
+            last: (0, Position { line: 1, column: 1 }),
         };
         parser.run();
-        let Parser { root: nodes, mut errors, .. } = parser;
+        let Parser { nodes, mut errors, .. } = parser;
         if errors.is_empty() {
             return Ok(Self { source: source.to_owned(), lines, nodes });
         }
@@ -72,110 +84,134 @@ impl Template {
     }
 }
 
-/// A section that is not closed yet.
-struct Frame {
-    name: String,
-    is_inverted: bool,
-    tag: Range<usize>,
-    body: Vec<Node>,
-}
-
 /// What a tag does, its name trimmed.
-enum Tag<'s> {
-    Variable { name: &'s str, is_raw: bool },
-    Open { name: &'s str, is_inverted: bool },
+enum Action<'s> {
+    Use { name: &'s str, kind: UseKind },
     Close(&'s str),
     Comment,
     Delimiters(&'s str),
     Partial(&'s str),
 }
 
+/// What tags begin and end with.
+struct Delimiters {
+    open: String,
+    close: String,
+    /// Ends a tag that began with a brace.
+    close_raw: String,
+    /// Ends a delimiter change.
+    close_change: String,
+}
+
+impl Delimiters {
+    fn new(open: &str, close: &str) -> Self {
+        let (open, close) = (open.to_owned(), close.to_owned());
+        Self { close_raw: format!("}}{close}"), close_change: format!("={close}"), open, close }
+    }
+
+    /// The two delimiters of a delimiter change.
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let (open, close) = (words.next()?, words.next()?);
+        let is_valid = words.next().is_none() && !open.contains('=') && !close.contains('=');
+        is_valid.then(|| Self::new(open, close))
+    }
+}
+
 struct Parser<'s> {
     source: &'s str,
     lines: &'s Lines,
-    open: String,
-    close: String,
-    root: Vec<Node>,
-    frames: Vec<Frame>,
+    delimiters: Delimiters,
+    nodes: Vec<Node>,
+    /// Indices of the sections that are not closed yet, outermost first.
+    open: Vec<usize>,
     errors: Vec<SyntaxError>,
+    /// Offset and place of the last tag: a long line is then counted once in total.
+    last: (usize, Position),
 }
 
 impl<'s> Parser<'s> {
     fn run(&mut self) {
         let mut at = 0;
-        while let Some(found) = self.source[at..].find(&self.open) {
+        while let Some(found) = self.source[at..].find(&self.delimiters.open) {
             if self.errors.len() >= MAX_ERRORS {
                 return;
             }
             let start = at + found;
-            let Some((tag, end)) = self.tag(start) else {
+            let Some((action, end)) = self.tag(start) else {
                 self.text(at..start);
-                at = start + self.open.len();
+                at = start + self.delimiters.open.len();
                 continue;
             };
-            let can_stand_alone = !matches!(tag, Tag::Variable { .. } | Tag::Partial(_));
+            let can_stand_alone = match action {
+                Action::Use { kind, .. } => !kind.is_printed(),
+                Action::Close(_) | Action::Comment | Action::Delimiters(_) => true,
+                Action::Partial(_) => false,
+            };
             let line = if can_stand_alone { self.standalone_line(start, end) } else { None };
             let (text_end, next) = line.map_or((start, end), |line| (line.start, line.end));
             self.text(at..text_end);
-            self.apply(&tag, start..end);
+            self.apply(&action, start..end);
             at = next;
         }
         self.text(at..self.source.len());
-        for frame in std::mem::take(&mut self.frames) {
-            self.error(SyntaxErrorKind::UnclosedSection { name: frame.name }, frame.tag);
+        for index in std::mem::take(&mut self.open) {
+            if let Some(Node::Tag(Tag { name, range, .. })) = self.nodes.get(index) {
+                self.error(SyntaxErrorKind::UnclosedSection { name: name.to_string() }, range.clone());
+            }
         }
     }
 
     /// Reads the tag that opens at `start`; `None` after an error.
-    fn tag(&mut self, start: usize) -> Option<(Tag<'s>, usize)> {
-        let inner = start + self.open.len();
+    fn tag(&mut self, start: usize) -> Option<(Action<'s>, usize)> {
+        let inner = start + self.delimiters.open.len();
         let rest = &self.source[inner..];
-        let sigil = rest.trim_start().chars().next();
         // `{{{X}}}` and `{{=<% %>=}}` end with a character of their own before the closing delimiter.
-        let closing = match rest.chars().next() {
-            Some('{') => format!("}}{}", self.close),
-            Some('=') => format!("={}", self.close),
-            _ => self.close.clone(),
+        let first = rest.bytes().next();
+        let (skipped, closing) = match first {
+            Some(b'{') => (1, &self.delimiters.close_raw),
+            Some(b'=') => (1, &self.delimiters.close_change),
+            _ => (0, &self.delimiters.close),
         };
-        let skipped = usize::from(closing.len() > self.close.len());
-        let Some(length) = rest.get(skipped..).and_then(|rest| rest.find(&closing)) else {
+        let Some(length) = rest[skipped..].find(closing) else {
             self.unclosed(start, rest);
             return None;
         };
-        let content = &rest[skipped..skipped + length];
+        let inside = &rest[skipped..skipped + length];
         let end = inner + skipped + length + closing.len();
-        let is_multi_line = content.trim().contains('\n');
-        if sigil != Some('!') && (is_multi_line || content.contains(&self.open)) {
+        let content = inside.trim();
+        let is_change = first == Some(b'=');
+        let may_hold_anything = skipped == 0 && content.starts_with('!');
+        let is_broken = content.contains('\n') || (!is_change && inside.contains(&self.delimiters.open));
+        if is_broken && !may_hold_anything {
             self.unclosed(start, rest);
             return None;
+        }
+        if is_change {
+            return Some((Action::Delimiters(content), end));
         }
         if skipped > 0 {
-            let tag = if closing.starts_with('=') {
-                Tag::Delimiters(content)
-            } else {
-                Tag::Variable { name: content.trim(), is_raw: true }
-            };
-            return Some((tag, end));
+            return Some((Action::Use { name: content, kind: UseKind::Raw }, end));
         }
-        let content = content.trim();
         let name = content.get(1..).unwrap_or_default().trim();
-        let tag = match sigil {
-            Some('!') => Tag::Comment,
-            Some('#') => Tag::Open { name, is_inverted: false },
-            Some('^') => Tag::Open { name, is_inverted: true },
-            Some('/') => Tag::Close(name),
-            Some('>') => Tag::Partial(name),
-            Some('&') => Tag::Variable { name, is_raw: true },
-            _ => Tag::Variable { name: content, is_raw: false },
+        let action = match content.bytes().next() {
+            Some(b'!') => Action::Comment,
+            Some(b'#') => Action::Use { name, kind: UseKind::Section },
+            Some(b'^') => Action::Use { name, kind: UseKind::Inverted },
+            Some(b'/') => Action::Close(name),
+            Some(b'>') => Action::Partial(name),
+            Some(b'&') => Action::Use { name, kind: UseKind::Raw },
+            Some(b'=') => Action::Delimiters(name.strip_suffix('=').unwrap_or_default()),
+            _ => Action::Use { name: content, kind: UseKind::Value },
         };
-        Some((tag, end))
+        Some((action, end))
     }
 
     fn unclosed(&mut self, start: usize, rest: &str) {
         let line = rest.lines().next().unwrap_or_default();
         let shown: String = line.chars().take(24).collect();
-        let length = self.open.len() + shown.len();
-        let text = format!("{}{}", self.open, shown.trim_end());
+        let length = self.delimiters.open.len() + shown.len();
+        let text = format!("{}{}", self.delimiters.open, shown.trim_end());
         self.error(SyntaxErrorKind::UnclosedTag { text }, start..start + length);
     }
 
@@ -198,61 +234,55 @@ impl<'s> Parser<'s> {
         Some(line_start..end + blanks + ending)
     }
 
-    fn apply(&mut self, tag: &Tag<'s>, range: Range<usize>) {
-        match *tag {
-            Tag::Comment => {}
-            Tag::Delimiters(text) => match delimiters(text) {
-                Some((open, close)) => (self.open, self.close) = (open, close),
+    fn apply(&mut self, action: &Action<'s>, range: Range<usize>) {
+        match *action {
+            Action::Comment => {}
+            Action::Delimiters(text) => match Delimiters::parse(text) {
+                Some(delimiters) => self.delimiters = delimiters,
                 None => self.error(SyntaxErrorKind::BadDelimiters { text: text.trim().to_owned() }, range),
             },
-            Tag::Partial(name) => self.error(SyntaxErrorKind::Partial { name: name.to_owned() }, range),
-            Tag::Variable { name: "", .. } | Tag::Open { name: "", .. } | Tag::Close("") => {
-                self.error(SyntaxErrorKind::EmptyTag, range);
-            }
-            Tag::Variable { name, is_raw } => {
-                self.push(Node::Variable { name: name.to_owned(), is_raw, tag: range });
-            }
-            Tag::Open { name, is_inverted } => {
-                if self.frames.len() == MAX_DEPTH {
-                    self.error(SyntaxErrorKind::TooDeep { name: name.to_owned() }, range.clone());
+            Action::Partial(name) => self.error(SyntaxErrorKind::Partial { name: name.to_owned() }, range),
+            Action::Use { name: "", .. } | Action::Close("") => self.error(SyntaxErrorKind::EmptyTag, range),
+            Action::Use { name, kind } => {
+                if !kind.is_printed() {
+                    if self.open.len() == MAX_DEPTH {
+                        self.error(SyntaxErrorKind::TooDeep { name: name.to_owned() }, range.clone());
+                    }
+                    self.open.push(self.nodes.len());
                 }
-                self.frames.push(Frame { name: name.to_owned(), is_inverted, tag: range, body: Vec::new() });
+                let position = self.lines.position_after(self.source, range.start, self.last);
+                self.last = (range.start, position);
+                let end = self.nodes.len() + 1;
+                self.nodes.push(Node::Tag(Tag { name: name.into(), kind, range, position, end }));
             }
-            Tag::Close(name) => self.close_section(name, range),
+            Action::Close(name) => self.close_section(name, range),
         }
     }
 
     fn close_section(&mut self, name: &str, range: Range<usize>) {
-        let Some(innermost) = self.frames.last() else {
+        let behind = self.nodes.len();
+        let innermost = self.open.last().and_then(|index| self.nodes.get_mut(*index));
+        let Some(Node::Tag(innermost)) = innermost else {
             self.error(SyntaxErrorKind::CloseWithoutOpen { name: name.to_owned() }, range);
             return;
         };
-        if innermost.name != name {
-            let open = innermost.name.clone();
-            let opened_at = self.lines.position(self.source, innermost.tag.start);
-            self.error(SyntaxErrorKind::MismatchedClose { found: name.to_owned(), open, opened_at }, range);
-            // One mistake, one error: when an outer section has the name, this tag most likely closes that one.
-            match self.frames.iter().rposition(|frame| frame.name == name) {
-                Some(index) => self.frames.truncate(index),
-                None => return,
-            }
+        if &*innermost.name == name {
+            innermost.end = behind;
+            self.open.pop();
             return;
         }
-        if let Some(Frame { name, is_inverted, tag, body }) = self.frames.pop() {
-            self.push(Node::Section { name, is_inverted, tag, body });
+        let (open, opened_at) = (innermost.name.to_string(), innermost.position);
+        self.error(SyntaxErrorKind::MismatchedClose { found: name.to_owned(), open, opened_at }, range);
+        // One mistake, one error: when an outer section has the name, this tag most likely closes that one.
+        let is_named = |index: &usize| matches!(self.nodes.get(*index), Some(Node::Tag(tag)) if &*tag.name == name);
+        if let Some(outer) = self.open.iter().rposition(is_named) {
+            self.open.truncate(outer);
         }
     }
 
     fn text(&mut self, range: Range<usize>) {
         if !range.is_empty() {
-            self.push(Node::Text(range));
-        }
-    }
-
-    fn push(&mut self, node: Node) {
-        match self.frames.last_mut() {
-            Some(frame) => frame.body.push(node),
-            None => self.root.push(node),
+            self.nodes.push(Node::Text(range));
         }
     }
 
@@ -260,12 +290,4 @@ impl<'s> Parser<'s> {
         let position = self.lines.position(self.source, tag.start);
         self.errors.push(SyntaxError { kind, offset: tag.start, length: tag.len(), position });
     }
-}
-
-/// The two delimiters of a delimiter change.
-fn delimiters(text: &str) -> Option<(String, String)> {
-    let mut words = text.split_whitespace();
-    let (open, close) = (words.next()?, words.next()?);
-    let is_valid = words.next().is_none() && !open.contains('=') && !close.contains('=');
-    is_valid.then(|| (open.to_owned(), close.to_owned()))
 }

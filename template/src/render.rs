@@ -4,16 +4,20 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::Range,
+    sync::Arc,
 };
 
 use crate::{
     dialect::Dialect,
     error::{ConfigError, RenderError},
-    limits::MAX_RENDERED_BYTES,
-    parse::{Node, Template},
-    position::Position,
+    json,
+    limits::{MAX_RENDERED_BYTES, MAX_STEPS},
+    missing::Missing,
+    parse::{Node, Tag, Template},
+    uses::{Use, UseKind, UseState},
+    value::{Item, Value},
 };
 
 /// Where the values of variables come from.
@@ -39,60 +43,12 @@ impl<S: std::hash::BuildHasher> Lookup for HashMap<String, String, S> {
 pub struct Rendered {
     /// The result.
     pub text: String,
-    /// Variables printed while unset, once per occurrence, in template order.
+    /// Variables printed while unset, once per tag, in the order of their evaluation.
     pub missing: Vec<Missing>,
     /// Every evaluation of a variable or section, in the order of the result.
     pub uses: Vec<Use>,
     /// What each part of the result came from, ascending and without gaps.
     pieces: Vec<Piece>,
-}
-
-/// A variable that was printed while unset.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing {
-    /// Its name.
-    pub name: String,
-    /// Where its tag stands.
-    pub position: Position,
-}
-
-/// One evaluation of a tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Use {
-    /// Name of the variable.
-    pub name: String,
-    /// What kind of tag.
-    pub kind: UseKind,
-    /// What the value was.
-    pub state: UseState,
-    /// Byte range of the tag in the template.
-    pub tag: Range<usize>,
-    /// Byte range of the value in the result; for a section its place, empty.
-    pub rendered: Range<usize>,
-    /// Whether the SDK would have escaped the value where it is printed verbatim here.
-    pub differs_from_sdk: bool,
-}
-
-/// Kinds of evaluated tags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UseKind {
-    /// The value was printed.
-    Variable,
-    /// The value decided about a section.
-    Section,
-    /// The value decided about an inverted section.
-    Inverted,
-}
-
-/// What the value of a used variable was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UseState {
-    /// Not set.
-    Unset,
-    /// Set to the empty text.
-    Empty,
-    /// Set.
-    Set,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,18 +73,18 @@ impl Rendered {
 impl Template {
     /// Renders with the values of `variables`.
     ///
-    /// Errors: only when the result is longer than [`MAX_RENDERED_BYTES`]; unset variables are reported in the result.
+    /// Errors: a result beyond the [`crate::limits`]; unset variables are reported in the result.
     pub fn render(&self, variables: &dyn Lookup, dialect: Dialect) -> Result<Rendered, RenderError> {
-        let mut renderer = Renderer {
-            template: self,
-            variables,
-            dialect,
-            result: Rendered { text: String::new(), missing: Vec::new(), uses: Vec::new(), pieces: Vec::new() },
-            sections: Vec::new(),
-            last_missing: (0, Position { line: 1, column: 1 }),
-        };
-        renderer.nodes(&self.nodes)?;
-        Ok(renderer.result)
+        Renderer::new(self, Some(variables), dialect).run(None)
+    }
+
+    /// Renders with nested values: names are looked up in `values` when it is a map, and `{{.}}` outside of sections is
+    /// `values` itself.
+    ///
+    /// Errors: a result beyond the [`crate::limits`], `{{#asJson}}` without a name in [`Dialect::Package`]; missing
+    /// values are reported in the result.
+    pub fn render_value(&self, values: &Value, dialect: Dialect) -> Result<Rendered, RenderError> {
+        Renderer::new(self, None, dialect).run(Some(values.into()))
     }
 }
 
@@ -144,81 +100,189 @@ pub fn render_config(template: &str, environment: &dyn Lookup) -> Result<String,
 
 struct Renderer<'r> {
     template: &'r Template,
-    variables: &'r dyn Lookup,
+    variables: Option<&'r dyn Lookup>,
     dialect: Dialect,
     result: Rendered,
-    /// Values of the sections around the current node, innermost last: what `{{.}}` prints.
-    sections: Vec<&'r str>,
-    /// Offset and place of the last missing variable: a long line is then counted once in total.
-    last_missing: (usize, Position),
+    /// Values of the sections around the current node, innermost last: where names are looked up, and what `{{.}}` is.
+    scopes: Vec<Item<'r>>,
+    steps: usize,
+    /// Tags already reported as missing. Only lists evaluate a tag twice, so outside of them nothing is kept here.
+    reported: BTreeSet<usize>,
+    /// How many lists are being iterated.
+    lists: usize,
 }
 
 impl<'r> Renderer<'r> {
-    fn nodes(&mut self, nodes: &'r [Node]) -> Result<(), RenderError> {
-        for node in nodes {
-            match node {
-                Node::Text(range) => self.push(&self.template.source[range.clone()], range.start, true)?,
-                Node::Variable { name, is_raw, tag } => self.variable(name, *is_raw, tag)?,
-                Node::Section { name, is_inverted, tag, body } => {
-                    let value = self.lookup(name);
-                    let kind = if *is_inverted { UseKind::Inverted } else { UseKind::Section };
-                    let at = self.result.text.len();
-                    self.note(name, kind, value, tag, at, false);
-                    let is_truthy = self.dialect.is_truthy(value);
-                    match value {
-                        Some(value) if is_truthy && !*is_inverted => {
-                            self.sections.push(value);
-                            self.nodes(body)?;
-                            self.sections.pop();
-                        }
-                        _ if !is_truthy && *is_inverted => self.nodes(body)?,
-                        _ => {}
-                    }
+    fn new(template: &'r Template, variables: Option<&'r dyn Lookup>, dialect: Dialect) -> Self {
+        let text = String::with_capacity(template.source.len());
+        let result = Rendered { text, missing: Vec::new(), uses: Vec::new(), pieces: Vec::new() };
+        let (scopes, reported) = (Vec::new(), BTreeSet::new());
+        Self { template, variables, dialect, result, scopes, steps: 0, reported, lists: 0 }
+    }
+
+    fn run(mut self, root: Option<Item<'r>>) -> Result<Rendered, RenderError> {
+        self.scopes.extend(root);
+        self.nodes(0..self.template.nodes.len())?;
+        Ok(self.result)
+    }
+
+    fn nodes(&mut self, range: Range<usize>) -> Result<(), RenderError> {
+        let mut index = range.start;
+        while index < range.end {
+            self.spend(1)?;
+            index = match &self.template.nodes[index] {
+                Node::Text(range) => {
+                    self.push(&self.template.source[range.clone()], range.start, true)?;
+                    index + 1
                 }
+                Node::Tag(tag) if tag.kind.is_printed() => {
+                    self.variable(tag)?;
+                    index + 1
+                }
+                Node::Tag(tag) => {
+                    match self.template.as_json(index, self.dialect) {
+                        Some(name) => self.as_json(tag, name)?,
+                        None => self.section(tag, index + 1..tag.end)?,
+                    }
+                    tag.end
+                }
+            };
+        }
+        Ok(())
+    }
+
+    fn section(&mut self, tag: &'r Tag, body: Range<usize>) -> Result<(), RenderError> {
+        let item = self.resolve(&tag.name)?;
+        let at = self.result.text.len();
+        self.note(tag.name.clone(), tag.kind, item, tag, at, false);
+        if let Some(Item::Text(text)) = item {
+            // Judging a text of blanks reads all of them.
+            self.spend((text.len() - text.trim_start().len()) / 64)?;
+        }
+        let is_shown = item.is_some_and(|item| self.dialect.is_item_truthy(item));
+        match item {
+            Some(item) if is_shown && tag.kind == UseKind::Section => self.repeat(item, body),
+            _ if !is_shown && tag.kind == UseKind::Inverted => self.nodes(body),
+            _ => Ok(()),
+        }
+    }
+
+    /// The body of a section, once for each item of a list, else once.
+    fn repeat(&mut self, item: Item<'r>, body: Range<usize>) -> Result<(), RenderError> {
+        let Item::List(items) = item else {
+            self.scopes.push(item);
+            self.nodes(body)?;
+            self.scopes.pop();
+            return Ok(());
+        };
+        self.lists += 1;
+        for item in items {
+            // A body without nodes takes a step too.
+            self.spend(1)?;
+            self.scopes.push(item.into());
+            self.nodes(body.clone())?;
+            self.scopes.pop();
+        }
+        self.lists -= 1;
+        Ok(())
+    }
+
+    fn variable(&mut self, tag: &'r Tag) -> Result<(), RenderError> {
+        let item = self.resolve(&tag.name)?;
+        let start = self.result.text.len();
+        let is_raw = tag.kind == UseKind::Raw;
+        let mut differs_from_sdk = false;
+        match item {
+            None | Some(Item::Null) => {}
+            Some(Item::Bool(value)) => self.push(if value { "true" } else { "false" }, tag.range.start, false)?,
+            Some(Item::Number(number)) => self.push(number, tag.range.start, false)?,
+            Some(Item::Text(text)) => {
+                let spelled = self.dialect.spell(text);
+                differs_from_sdk = !is_raw && self.dialect.differs_from_sdk(spelled);
+                let escaped = if is_raw { self.dialect.escape_raw(spelled) } else { self.dialect.escape(spelled) };
+                self.push(&escaped, tag.range.start, false)?;
+            }
+            Some(item @ (Item::List(_) | Item::Map(_))) => {
+                let json = json::text(item, MAX_RENDERED_BYTES - start)?;
+                let is_escaped = !is_raw && self.dialect == Dialect::Config;
+                let escaped = if is_escaped { self.dialect.escape(&json) } else { Cow::Borrowed(json.as_str()) };
+                self.push(&escaped, tag.range.start, false)?;
             }
         }
+        self.note(tag.name.clone(), tag.kind, item, tag, start, differs_from_sdk);
+        if item.is_none() {
+            self.miss(tag.name.clone(), tag);
+        }
         Ok(())
     }
 
-    fn variable(&mut self, name: &'r str, is_raw: bool, tag: &Range<usize>) -> Result<(), RenderError> {
-        let value = self.lookup(name);
-        let spelled = self.dialect.spell(value.unwrap_or_default());
-        let printed = if is_raw { Cow::Borrowed(spelled) } else { self.dialect.escape(spelled) };
+    /// `{{#asJson}}name{{/asJson}}`.
+    fn as_json(&mut self, tag: &'r Tag, name: &'r str) -> Result<(), RenderError> {
+        if name.is_empty() {
+            return Err(RenderError::BadAsJson { position: tag.position });
+        }
+        let item = self.resolve(name)?;
         let start = self.result.text.len();
-        let differs = !is_raw && self.dialect.differs_from_sdk(spelled);
-        self.push(&printed, tag.start, false)?;
-        self.note(name, UseKind::Variable, value, tag, start, differs);
-        if value.is_none() {
-            let position = self.template.lines.position_after(&self.template.source, tag.start, self.last_missing);
-            self.last_missing = (tag.start, position);
-            self.result.missing.push(Missing { name: name.to_owned(), position });
+        if let Some(item) = item {
+            let json = json::text(item, MAX_RENDERED_BYTES - start)?;
+            self.push(&json, tag.range.start, false)?;
+        }
+        self.note(name.into(), UseKind::Json, item, tag, start, false);
+        if item.is_none() {
+            self.miss(name.into(), tag);
         }
         Ok(())
     }
 
-    fn lookup(&self, name: &str) -> Option<&'r str> {
+    /// What a name means here: innermost scope first; the first part of a path decides where the rest is looked up.
+    fn resolve(&mut self, name: &str) -> Result<Option<Item<'r>>, RenderError> {
+        self.spend(name.len() / 64)?;
         if name == "." {
-            return self.sections.last().copied();
+            return Ok(self.scopes.last().copied());
         }
-        if self.dialect.has_plain_name(name) { self.variables.lookup(name) } else { None }
+        let path = name.split_once('.');
+        let is_whole = path.is_none() || self.dialect.has_whole_names();
+        for scope in self.scopes.iter().rev() {
+            if let Some(item) = scope.get(name).filter(|_| is_whole) {
+                return Ok(Some(item));
+            }
+            if let Some((first, rest)) = path
+                && let Some(item) = scope.get(first)
+            {
+                return Ok(rest.split('.').try_fold(item, Item::get));
+            }
+        }
+        let flat = self.variables.filter(|_| is_whole);
+        Ok(flat.and_then(|variables| variables.lookup(name)).map(Item::Text))
+    }
+
+    fn miss(&mut self, name: Arc<str>, tag: &Tag) {
+        if self.lists == 0 || self.reported.insert(tag.range.start) {
+            self.result.missing.push(Missing { name, position: tag.position });
+        }
     }
 
     fn note(
         &mut self,
-        name: &str,
+        name: Arc<str>,
         kind: UseKind,
-        value: Option<&str>,
-        tag: &Range<usize>,
+        item: Option<Item<'_>>,
+        tag: &Tag,
         start: usize,
         differs_from_sdk: bool,
     ) {
-        let state = match value {
+        let state = match item {
             None => UseState::Unset,
-            Some("") => UseState::Empty,
+            Some(item) if item.is_empty() => UseState::Empty,
             Some(_) => UseState::Set,
         };
         let rendered = start..self.result.text.len();
-        self.result.uses.push(Use { name: name.to_owned(), kind, state, tag: tag.clone(), rendered, differs_from_sdk });
+        self.result.uses.push(Use { name, kind, state, tag: tag.range.clone(), rendered, differs_from_sdk });
+    }
+
+    fn spend(&mut self, steps: usize) -> Result<(), RenderError> {
+        self.steps += steps;
+        if self.steps > MAX_STEPS { Err(RenderError::TooManySteps) } else { Ok(()) }
     }
 
     fn push(&mut self, text: &str, source: usize, is_text: bool) -> Result<(), RenderError> {

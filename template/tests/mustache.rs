@@ -163,7 +163,7 @@ fn missing_variables_are_listed_once_per_occurrence() {
     let rendered = Template::parse(template).unwrap().render(&variables(), Dialect::Scheduler).unwrap();
     let missing: Vec<_> = rendered.missing.iter().map(|m| format!("{}@{}", m.name, m.position)).collect();
     assert_eq!(missing, ["A@1:1", "D@3:3", "A@4:3", "A@4:10"]);
-    let empty: Vec<_> = rendered.uses.iter().filter(|u| u.state == UseState::Empty).map(|u| &u.name).collect();
+    let empty: Vec<_> = rendered.uses.iter().filter(|u| u.state == UseState::Empty).map(|u| &*u.name).collect();
     assert_eq!(empty, ["EMPTY"]);
 }
 
@@ -171,7 +171,7 @@ fn missing_variables_are_listed_once_per_occurrence() {
 fn values_the_sdk_would_have_escaped_are_noted() {
     let rendered =
         Template::parse("{{HTML}}{{{HTML}}}{{X}}{{LINES}}").unwrap().render(&variables(), Dialect::Scheduler).unwrap();
-    let noted: Vec<_> = rendered.uses.iter().filter(|u| u.differs_from_sdk).map(|u| u.name.as_str()).collect();
+    let noted: Vec<_> = rendered.uses.iter().filter(|u| u.differs_from_sdk).map(|u| &*u.name).collect();
     assert_eq!(noted, ["HTML", "LINES"]);
 }
 
