@@ -101,7 +101,8 @@ fn load_from(folder: &Path, yml: &Path, template: &str, variables: &Variables) -
 /// Variables that decide about a section which these values reach.
 fn flags(template: &str, variables: &Variables) -> BTreeSet<String> {
     let rendered = Template::parse(template).unwrap().render(variables, Dialect::Scheduler).unwrap();
-    rendered.uses.into_iter().filter(|used| used.kind != UseKind::Variable).map(|used| used.name).collect()
+    let decides = |kind: UseKind| matches!(kind, UseKind::Section | UseKind::Inverted);
+    rendered.uses.iter().filter(|used| decides(used.kind)).map(|used| used.name.to_string()).collect()
 }
 
 /// Every specification of every folder, plain and with each file of further variables.
@@ -147,6 +148,7 @@ fn none(findings: &[String]) {
 /// What a task finds in its environment.
 fn environment(pod: &PodSpec, task: &TaskSpec) -> Variables {
     let mut env = task.env.clone();
+    env.extend(pod.secrets.iter().filter_map(|secret| secret.env_key.clone()).map(|key| (key, "secret".to_owned())));
     env.extend(BUILT_IN.iter().map(|name| ((*name).to_owned(), "1".to_owned())));
     let ports = pod.resource_set(&task.resource_set).map(|set| set.ports.as_slice()).unwrap_or_default();
     for port in ports {
