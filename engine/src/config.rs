@@ -37,6 +37,33 @@ pub struct Config {
     pub is_suppress_disabled: bool,
 }
 
+impl Config {
+    /// Every setting that is not named at its default; the executor comes from the scheduler itself.
+    ///
+    /// Source: the SDK's environment contract.
+    pub fn new(role: impl Into<String>, api_hostname: impl Into<String>, api_port: u16) -> Self {
+        let api_hostname = api_hostname.into();
+        let is_ipv6 = api_hostname.contains(':');
+        let host = if is_ipv6 { format!("[{api_hostname}]") } else { api_hostname.clone() };
+        Self {
+            role: role.into(),
+            executor_cpus: Scalar::from_millis(100),
+            executor_mem_mb: Scalar::from_units(32),
+            executor_disk_mb: Scalar::from_units(256),
+            executor_uri: format!("http://{host}:{api_port}/v1/artifacts/executor"),
+            api_hostname,
+            api_port,
+            service_tld: "autoip.dcos.thisdcos.directory".to_owned(),
+            vip_tld: "l4lb.thisdcos.directory".to_owned(),
+            dcos_space: "/".to_owned(),
+            backoff: None,
+            replacement: None,
+            implicit_reconciliation: Millis::from_secs(3600),
+            is_suppress_disabled: false,
+        }
+    }
+}
+
 /// Growing delay between launches of a failing task.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Backoff {

@@ -1,6 +1,7 @@
 //! What the scheduler may do: data, carried out by the shell in the order of the fields of [`Effects`].
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::Bytes;
 use mainstay_proto::v1 as wire;
@@ -80,6 +81,27 @@ impl Transaction {
         self.writes.insert(path, Write::Delete);
     }
 
+    /// Does to a tree in memory what the store does: a delete removes the node and everything below it.
+    pub fn apply_to(&self, tree: &mut BTreeMap<String, Bytes>) {
+        // In the order of paths a put below a deleted node follows the delete.
+        for (path, write) in &self.writes {
+            match write {
+                Write::Put(data) => {
+                    tree.insert(path.clone(), data.clone());
+                }
+                Write::Delete => {
+                    tree.remove(path);
+                    let prefix = format!("{path}/");
+                    let from = tree.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+                    let below = from.map(|(path, _)| path).take_while(|path| path.starts_with(&prefix));
+                    for path in below.cloned().collect::<Vec<_>>() {
+                        tree.remove(&path);
+                    }
+                }
+            }
+        }
+    }
+
     /// Adds a later transaction: its writes of a path win, and its deletes also drop earlier puts below the path.
     pub fn then(&mut self, later: Self) {
         // In the order of paths a delete comes before the puts below it, which in one transaction are always the later ones.
@@ -95,6 +117,19 @@ impl Transaction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_put_below_a_deleted_node_survives() {
+        let paths = ["a", "a-b", "a/b", "a/b/c", "a0", "b"];
+        let mut tree: BTreeMap<String, Bytes> = paths.iter().map(|path| ((*path).to_owned(), "old".into())).collect();
+        let mut transaction = Transaction::default();
+        transaction.delete("a");
+        transaction.put("a/b", "new");
+        transaction.delete("missing");
+        transaction.apply_to(&mut tree);
+        assert_eq!(tree.keys().collect::<Vec<_>>(), ["a-b", "a/b", "a0", "b"]);
+        assert_eq!(tree["a/b"], "new");
+    }
 
     #[test]
     fn a_later_delete_drops_earlier_puts_below_it_but_not_its_own() {

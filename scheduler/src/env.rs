@@ -160,17 +160,12 @@ impl Settings {
 
     /// What the engine needs of all this.
     pub fn engine(&self, spec: &ServiceSpec, api_hostname: &str, api_port: u16) -> Config {
-        let host = if api_hostname.contains(':') { format!("[{api_hostname}]") } else { api_hostname.to_owned() };
-        let executor_uri =
-            self.executor_uri.clone().unwrap_or_else(|| format!("http://{host}:{api_port}/v1/artifacts/executor"));
+        let default = Config::new(self.role(spec), api_hostname, api_port);
         Config {
-            role: self.role(spec),
+            executor_uri: self.executor_uri.clone().unwrap_or(default.executor_uri),
             executor_cpus: self.executor.0,
             executor_mem_mb: self.executor.1,
             executor_disk_mb: self.executor.2,
-            executor_uri,
-            api_hostname: api_hostname.to_owned(),
-            api_port,
             service_tld: self.service_tld.clone(),
             vip_tld: self.vip_tld.clone(),
             dcos_space: self.dcos_space.clone(),
@@ -178,6 +173,7 @@ impl Settings {
             replacement: self.replacement,
             implicit_reconciliation: self.implicit_reconciliation,
             is_suppress_disabled: self.is_suppress_disabled,
+            ..default
         }
     }
 
@@ -201,6 +197,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn settings(&mut self, needs_port: bool) -> Settings {
         self.refuse_unsupported();
+        let default = Config::new("", "", 0);
         let port_api = self.number::<u16>("PORT_API", "a port from 1 to 65535", |port| *port > 0);
         if needs_port && self.text("PORT_API").is_none() {
             self.problem(MISSING, "PORT_API", "is not set", "set it to the port of the scheduler's HTTP API");
@@ -218,21 +215,23 @@ impl Reader<'_> {
             secret: self.text("MESOS_FRAMEWORK_SECRET").map(|secret| Secret(secret.to_owned())),
             notes: Vec::new(),
             executor: (
-                self.scalar("EXECUTOR_CPUS", Scalar::from_millis(100)),
-                self.scalar("EXECUTOR_MEM_MB", Scalar::from_units(32)),
-                self.scalar("EXECUTOR_DISK_MB", Scalar::from_units(256)),
+                self.scalar("EXECUTOR_CPUS", default.executor_cpus),
+                self.scalar("EXECUTOR_MEM_MB", default.executor_mem_mb),
+                self.scalar("EXECUTOR_DISK_MB", default.executor_disk_mb),
             ),
-            service_tld: self.text("SERVICE_TLD").unwrap_or("autoip.dcos.thisdcos.directory").to_owned(),
-            vip_tld: self.text("VIP_TLD").unwrap_or("l4lb.thisdcos.directory").to_owned(),
+            service_tld: self.text("SERVICE_TLD").map_or(default.service_tld, str::to_owned),
+            vip_tld: self.text("VIP_TLD").map_or(default.vip_tld, str::to_owned),
             marathon_name: self.text("MARATHON_NAME").unwrap_or("marathon").to_owned(),
-            dcos_space: self.text("DCOS_SPACE").or_else(|| self.text("MARATHON_APP_ID")).unwrap_or("/").to_owned(),
+            dcos_space: self
+                .text("DCOS_SPACE")
+                .or_else(|| self.text("MARATHON_APP_ID"))
+                .map_or(default.dcos_space, str::to_owned),
             allocation_role: self.allocation_role(),
             backoff: self.backoff(),
             replacement: self.replacement(),
-            implicit_reconciliation: Millis(
-                self.number("IMPLICIT_RECONCILIATION_PERIOD_MS", "milliseconds, at least 1000", |ms: &u64| *ms >= 1000)
-                    .unwrap_or(3_600_000),
-            ),
+            implicit_reconciliation: self
+                .number("IMPLICIT_RECONCILIATION_PERIOD_MS", "milliseconds, at least 1000", |ms: &u64| *ms >= 1000)
+                .map_or(default.implicit_reconciliation, Millis),
             is_suppress_disabled: self.vars.contains_key("DISABLE_SUPPRESS"),
         }
     }

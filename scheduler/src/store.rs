@@ -148,7 +148,7 @@ impl Store {
             Ok(missing) => {
                 if !missing.is_empty() {
                     self.commit(&missing).await.map_err(Error::Identify)?;
-                    layout::apply(&mut tree, &missing);
+                    missing.apply_to(&mut tree);
                 }
                 tree.retain(|_, data| !data.is_empty());
                 Ok((self, tree))

@@ -21,7 +21,12 @@ use crate::ids::{AgentId, ConfigId, ExecutorId, FrameworkId, Generator, OfferId,
 use crate::resource::{Disk, DiskSource, Ranges, ReservationKind, Resource, Value};
 use crate::state::Task;
 use crate::task::status::State;
-use crate::units::{Millis, Scalar};
+use crate::units::Scalar;
+
+#[path = "../../tests/support/pool.rs"]
+mod pool;
+
+use pool::{add, popped, read, take, without_volume};
 
 pub(crate) const ROLE: &str = "hello-role";
 
@@ -30,22 +35,7 @@ pub(crate) const fn units(units: u64) -> Scalar {
 }
 
 pub(crate) fn config() -> Config {
-    Config {
-        role: ROLE.into(),
-        executor_cpus: Scalar::from_millis(100),
-        executor_mem_mb: units(32),
-        executor_disk_mb: units(256),
-        executor_uri: "http://scheduler:8080/v1/artifacts/executor".into(),
-        api_hostname: "scheduler".into(),
-        api_port: 8080,
-        service_tld: "autoip.dcos.thisdcos.directory".into(),
-        vip_tld: "l4lb.thisdcos.directory".into(),
-        dcos_space: "/".into(),
-        backoff: None,
-        replacement: None,
-        implicit_reconciliation: Millis::from_secs(3600),
-        is_suppress_disabled: false,
-    }
+    Config::new(ROLE, "scheduler", 8080)
 }
 
 pub(crate) fn root_volume(path: &str, size: u64) -> VolumeSpec {
@@ -383,7 +373,7 @@ impl Master {
                         let disk = volume.disk.as_ref().unwrap();
                         require(disk.persistence.as_ref().unwrap().principal.is_some(), "CREATE without principal")?;
                         require(disk.container_path.is_some(), "CREATE without path")?;
-                        take(&mut self.free, &plain(&volume))?;
+                        take(&mut self.free, &without_volume(&volume))?;
                         add(&mut self.free, volume);
                     }
                 }
@@ -391,7 +381,7 @@ impl Master {
                     for volume in read(&one.destroy.as_ref().unwrap().volumes)? {
                         require(volume.persistence_id().is_some(), "DESTROY of what is no volume")?;
                         take(&mut self.free, &volume)?;
-                        add(&mut self.free, plain(&volume));
+                        add(&mut self.free, without_volume(&volume));
                     }
                 }
                 operation::Type::LaunchGroup => {
@@ -465,77 +455,6 @@ impl Master {
 
 fn require(holds: bool, otherwise: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise.to_owned()) }
-}
-
-fn read(wire: &[v1::Resource]) -> Result<Vec<Resource>, String> {
-    wire.iter().map(|resource| Resource::from_wire(resource).map_err(|error| error.to_string())).collect()
-}
-
-fn popped(resource: &Resource) -> Resource {
-    let mut popped = resource.clone();
-    popped.reservations.pop();
-    popped
-}
-
-fn plain(volume: &Resource) -> Resource {
-    let source = volume.disk.as_ref().and_then(|disk| disk.source.clone());
-    Resource { disk: source.map(|source| Box::new(Disk { source: Some(source), ..Disk::default() })), ..volume.clone() }
-}
-
-/// What must be equal for two resources to add up.
-fn key(resource: &Resource) -> Resource {
-    let mut key = Resource { value: Value::Scalar(Scalar::ZERO), ..resource.clone() };
-    if let Some(disk) = &mut key.disk {
-        disk.container_path = None;
-        if let Some(persistence) = &mut disk.persistence {
-            persistence.principal = None;
-        }
-    }
-    for layer in &mut key.reservations {
-        layer.labels.sort();
-        assert!(layer.kind == ReservationKind::Static || layer.principal.is_some());
-    }
-    key
-}
-
-fn is_whole(resource: &Resource) -> bool {
-    resource.disk.as_ref().is_some_and(|disk| disk.persistence.is_some() || disk.source.is_some())
-}
-
-fn take(pool: &mut Vec<Resource>, wanted: &Resource) -> Result<(), String> {
-    let missing = || format!("not in the pool: {wanted:?}\npool: {pool:#?}");
-    let found = pool.iter().position(|have| {
-        key(have) == key(wanted)
-            && match (&have.value, &wanted.value) {
-                (Value::Scalar(have), Value::Scalar(want)) if is_whole(wanted) => have == want,
-                (Value::Scalar(have), Value::Scalar(want)) => have >= want,
-                (Value::Ranges(have), Value::Ranges(want)) => have.contains_all(want),
-                _ => false,
-            }
-    });
-    let at = found.ok_or_else(missing)?;
-    let have = &mut pool[at];
-    let is_empty = match (&mut have.value, &wanted.value) {
-        (Value::Scalar(have), Value::Scalar(want)) => {
-            *have = have.minus(*want).unwrap();
-            have.is_zero()
-        }
-        (Value::Ranges(have), Value::Ranges(want)) => have.take_all(want) && have.is_empty(),
-        _ => unreachable!("found by the same kinds"),
-    };
-    if is_empty {
-        pool.remove(at);
-    }
-    Ok(())
-}
-
-fn add(pool: &mut Vec<Resource>, resource: Resource) {
-    let known = pool.iter_mut().find(|have| key(have) == key(&resource) && !is_whole(&resource));
-    match (known.map(|known| &mut known.value), &resource.value) {
-        (Some(Value::Scalar(have)), Value::Scalar(more)) => *have = have.plus(*more),
-        (Some(Value::Ranges(have)), Value::Ranges(more)) => have.insert_all(more),
-        _ => pool.push(resource),
-    }
 }
 
 /// A TaskInfo as text: its resources one a line, then everything else that is there.

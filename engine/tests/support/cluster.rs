@@ -5,10 +5,15 @@
 
 use mainstay_engine::ids::{AgentId, ExecutorId, OfferId};
 use mainstay_engine::offer::Offer;
-use mainstay_engine::resource::{Disk, Ranges, Resource, Value};
+use mainstay_engine::resource::{Disk, Ranges, ReservationKind, Resource, Value};
 use mainstay_engine::units::Scalar;
 use mainstay_proto::v1;
 use mainstay_proto::v1::offer::operation::Type;
+
+#[path = "pool.rs"]
+mod pool;
+
+use pool::{add, popped, read, take, without_volume};
 
 /// Role of every scenario's framework.
 pub(crate) const ROLE: &str = "hello-role";
@@ -267,7 +272,7 @@ impl Cluster {
 
     /// Puts a reservation under an agent that somebody else made.
     pub(crate) fn reserve_foreign(&mut self, name: &str, role: &str, labels: &[(String, String)]) {
-        use mainstay_engine::resource::{Reservation, ReservationKind};
+        use mainstay_engine::resource::Reservation;
         let agent = self.agents.iter_mut().find(|agent| agent.name == name).unwrap();
         let mut resource = plain_resource("cpus", Value::Scalar(Scalar::from_millis(100)));
         take(&mut agent.free, &resource).unwrap();
@@ -315,73 +320,4 @@ fn text(resource: &Resource) -> String {
     let volume = resource.persistence_id().map(|id| format!(" volume {id}")).unwrap_or_default();
     let id = resource.resource_id().map_or_else(|| "?".to_owned(), |id| id.to_string());
     format!("{} {amount} id {id}{volume}", resource.name)
-}
-
-fn read(wire: &[v1::Resource]) -> Result<Vec<Resource>, String> {
-    wire.iter().map(|resource| Resource::from_wire(resource).map_err(|error| error.to_string())).collect()
-}
-
-fn popped(resource: &Resource) -> Resource {
-    let mut popped = resource.clone();
-    popped.reservations.pop();
-    popped
-}
-
-fn without_volume(volume: &Resource) -> Resource {
-    let source = volume.disk.as_ref().and_then(|disk| disk.source.clone());
-    Resource { disk: source.map(|source| Box::new(Disk { source: Some(source), ..Disk::default() })), ..volume.clone() }
-}
-
-/// What must be equal for two resources to add up.
-fn key(resource: &Resource) -> Resource {
-    let mut key = Resource { value: Value::Scalar(Scalar::ZERO), ..resource.clone() };
-    if let Some(disk) = &mut key.disk {
-        disk.container_path = None;
-        if let Some(persistence) = &mut disk.persistence {
-            persistence.principal = None;
-        }
-    }
-    for layer in &mut key.reservations {
-        layer.labels.sort();
-    }
-    key
-}
-
-fn is_whole(resource: &Resource) -> bool {
-    resource.disk.as_ref().is_some_and(|disk| disk.persistence.is_some() || disk.source.is_some())
-}
-
-fn take(pool: &mut Vec<Resource>, wanted: &Resource) -> Result<(), String> {
-    let found = pool.iter().position(|have| {
-        key(have) == key(wanted)
-            && match (&have.value, &wanted.value) {
-                (Value::Scalar(have), Value::Scalar(want)) if is_whole(wanted) => have == want,
-                (Value::Scalar(have), Value::Scalar(want)) => have >= want,
-                (Value::Ranges(have), Value::Ranges(want)) => have.contains_all(want),
-                _ => false,
-            }
-    });
-    let at = found.ok_or_else(|| format!("not free: {}", text(wanted)))?;
-    let have = &mut pool[at];
-    let is_empty = match (&mut have.value, &wanted.value) {
-        (Value::Scalar(have), Value::Scalar(want)) => {
-            *have = have.minus(*want).ok_or("less than nothing")?;
-            have.is_zero()
-        }
-        (Value::Ranges(have), Value::Ranges(want)) => have.take_all(want) && have.is_empty(),
-        _ => false,
-    };
-    if is_empty {
-        pool.remove(at);
-    }
-    Ok(())
-}
-
-fn add(pool: &mut Vec<Resource>, resource: Resource) {
-    let known = pool.iter_mut().find(|have| key(have) == key(&resource) && !is_whole(&resource));
-    match (known.map(|known| &mut known.value), &resource.value) {
-        (Some(Value::Scalar(have)), Value::Scalar(more)) => *have = have.plus(*more),
-        (Some(Value::Ranges(have)), Value::Ranges(more)) => have.insert_all(more),
-        _ => pool.push(resource),
-    }
 }

@@ -38,7 +38,7 @@ use mainstay_engine::event::{Event, Master};
 use mainstay_engine::ids::{AgentId, ExecutorId, FrameworkId, Generator};
 use mainstay_engine::journal::Entry;
 use mainstay_engine::task::status::{State, Status};
-use mainstay_engine::units::{Millis, Scalar, Timestamp};
+use mainstay_engine::units::{Millis, Timestamp};
 use mainstay_engine::{Engine, check};
 use mainstay_proto::v1;
 use mainstay_spec::ServiceSpec;
@@ -119,22 +119,7 @@ pub(crate) fn redact(text: &str) -> String {
 
 /// Settings of every scenario.
 pub(crate) fn config() -> Config {
-    Config {
-        role: ROLE.to_owned(),
-        executor_cpus: Scalar::from_millis(100),
-        executor_mem_mb: Scalar::from_units(32),
-        executor_disk_mb: Scalar::from_units(256),
-        executor_uri: "http://scheduler:1/v1/artifacts/executor".to_owned(),
-        api_hostname: "scheduler".to_owned(),
-        api_port: 1,
-        service_tld: "autoip.dcos.thisdcos.directory".to_owned(),
-        vip_tld: "l4lb.thisdcos.directory".to_owned(),
-        dcos_space: "/".to_owned(),
-        backoff: None,
-        replacement: None,
-        implicit_reconciliation: Millis::from_secs(3600),
-        is_suppress_disabled: false,
-    }
+    Config::new(ROLE, "scheduler", 1)
 }
 
 /// Reads a specification.
@@ -460,7 +445,7 @@ impl World {
             });
             self.say(format!("commit {}", writes.collect::<Vec<_>>().join(" ")));
         }
-        self.apply(&effects.commit.writes);
+        effects.commit.apply_to(&mut self.stored);
         for call in effects.send {
             let text = self.send(call);
             self.say(format!("-> {text}"));
@@ -478,20 +463,6 @@ impl World {
             let found = check::violations(engine, &self.stored);
             if !found.is_empty() {
                 self.fail(&found.join("\n"));
-            }
-        }
-    }
-
-    fn apply(&mut self, writes: &BTreeMap<String, Write>) {
-        for (path, write) in writes {
-            match write {
-                Write::Put(data) => {
-                    self.stored.insert(path.clone(), data.clone());
-                }
-                Write::Delete => {
-                    let below = format!("{path}/");
-                    self.stored.retain(|other, _| other != path && !other.starts_with(&below));
-                }
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Source: the SDK's persistent state, whose names and rules must never change.
 
-use mainstay_engine::effect::{Transaction, Write};
+use mainstay_engine::effect::Transaction;
 
 use super::{Error, Tree};
 
@@ -54,23 +54,6 @@ pub(super) fn identify(tree: &Tree, service_name: &str) -> Result<Transaction, E
     Ok(missing)
 }
 
-/// Applies a transaction to a tree in memory. In the order of paths, a put below a deleted node follows the delete.
-pub(super) fn apply(tree: &mut Tree, transaction: &Transaction) {
-    for (path, write) in &transaction.writes {
-        match write {
-            Write::Put(data) => {
-                tree.insert(path.clone(), data.clone());
-            }
-            Write::Delete => {
-                tree.remove(path);
-                for below in subtree(path, |from| tree.range(from..).map(|(path, _)| path.clone())) {
-                    tree.remove(&below);
-                }
-            }
-        }
-    }
-}
-
 /// Paths below a node, out of an ascending walk that starts where they would.
 pub(super) fn subtree<I: Iterator<Item = String>>(path: &str, walk: impl FnOnce(String) -> I) -> Vec<String> {
     let prefix = format!("{path}/");
@@ -102,20 +85,5 @@ mod tests {
     fn only_a_name_with_folders_had_another_root() {
         assert_eq!(nested_root("/team/db").as_deref(), Some("/dcos-service-team/db"));
         assert_eq!(nested_root("/hello"), None);
-    }
-
-    #[test]
-    fn a_put_below_a_deleted_node_survives() {
-        let mut tree = Tree::new();
-        for path in ["a", "a-b", "a/b", "a/b/c", "a0", "b"] {
-            tree.insert(path.to_owned(), path.as_bytes().to_vec().into());
-        }
-        let mut transaction = Transaction::default();
-        transaction.delete("a");
-        transaction.put("a/b", "new");
-        transaction.delete("missing");
-        apply(&mut tree, &transaction);
-        assert_eq!(tree.keys().collect::<Vec<_>>(), ["a-b", "a/b", "a0", "b"]);
-        assert_eq!(tree["a/b"], "new");
     }
 }

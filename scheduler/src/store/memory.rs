@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainstay_engine::effect::Transaction;
 
-use super::{CommitError, Error, Signals, Tree, layout};
+use super::{CommitError, Error, Signals, Tree};
 
 /// A tree that several stores open one after the other. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -105,7 +105,7 @@ impl Opened {
         shared.commits += 1;
         let fault = shared.fault.filter(|(number, _)| *number == shared.commits).map(|(_, fault)| fault);
         if fault != Some(Fault::BeforeApply) {
-            layout::apply(&mut shared.tree, transaction);
+            transaction.apply_to(&mut shared.tree);
         }
         if fault.is_some() {
             shared.open = None;

@@ -9,11 +9,11 @@ use mainstay_devcluster::model::ids::Rng;
 use mainstay_devcluster::model::{self, AgentConfig, Cluster, Input, Output, resources};
 use mainstay_engine::command::{Command, PlanVerb, PodVerb};
 use mainstay_engine::config::Config;
-use mainstay_engine::effect::{Call, Effects, Write};
+use mainstay_engine::effect::{Call, Effects};
 use mainstay_engine::event::Event;
 use mainstay_engine::ids::Generator;
 use mainstay_engine::task::status::{State, Status};
-use mainstay_engine::units::{Millis, Scalar, Timestamp};
+use mainstay_engine::units::{Millis, Timestamp};
 use mainstay_engine::{Engine, check};
 use mainstay_proto::v1::scheduler::{self, call, event};
 use mainstay_proto::v1::{self as wire, executor};
@@ -484,22 +484,8 @@ impl<'a> World<'a> {
         }
         self.stats.starts += 1;
         let ids = Generator::seeded((u128::from(self.seed) << 64) | u128::from(self.stats.starts));
-        let config = Config {
-            role: "sim-role".to_owned(),
-            executor_cpus: Scalar::from_millis(100),
-            executor_mem_mb: Scalar::from_units(32),
-            executor_disk_mb: Scalar::from_units(256),
-            executor_uri: "http://scheduler:1/v1/artifacts/executor".to_owned(),
-            api_hostname: "scheduler".to_owned(),
-            api_port: 1,
-            service_tld: "autoip.dcos.thisdcos.directory".to_owned(),
-            vip_tld: "l4lb.thisdcos.directory".to_owned(),
-            dcos_space: "/".to_owned(),
-            backoff: None,
-            replacement: None,
-            implicit_reconciliation: Millis::from_secs(600),
-            is_suppress_disabled: false,
-        };
+        let config =
+            Config { implicit_reconciliation: Millis::from_secs(600), ..Config::new("sim-role", "scheduler", 1) };
         self.note(|| "the scheduler starts".to_owned());
         let (engine, effects) =
             Engine::start(config, self.scenario.spec.clone(), self.stored.clone(), ids, self.timestamp())
@@ -611,7 +597,7 @@ impl<'a> World<'a> {
                 self.crash("a commit fails, not durable");
                 return Ok(());
             }
-            self.apply(&effects.commit.writes);
+            effects.commit.apply_to(&mut self.stored);
             if fails {
                 self.crash("a commit fails, durable all the same");
                 return Ok(());
@@ -642,20 +628,6 @@ impl<'a> World<'a> {
             return Err(format!("the engine wants to exit with {code}: {reason}"));
         }
         Ok(())
-    }
-
-    fn apply(&mut self, writes: &BTreeMap<String, Write>) {
-        for (path, write) in writes {
-            match write {
-                Write::Put(data) => {
-                    self.stored.insert(path.clone(), data.clone());
-                }
-                Write::Delete => {
-                    let below = format!("{path}/");
-                    self.stored.retain(|other, _| other != path && !other.starts_with(&below));
-                }
-            }
-        }
     }
 
     fn send(&mut self, call: Call) -> Step {

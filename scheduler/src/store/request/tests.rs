@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Tree, layout};
+use super::super::Tree;
 use super::*;
 
 /// A server's rules for one request: all of it or nothing, and every operation must fit what is there.
@@ -264,7 +264,7 @@ proptest! {
                 prop_assert!(bytes < REQUEST);
                 serve(&mut nodes, request);
             }
-            layout::apply(&mut expected, &transaction);
+            transaction.apply_to(&mut expected);
             let stored: Tree = nodes.clone().into_iter().filter(|(_, data)| !data.is_empty()).collect();
             prop_assert_eq!(&stored, &expected);
         }

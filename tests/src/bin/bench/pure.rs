@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use mainstay_engine::Engine;
-use mainstay_engine::effect::{Call, Write};
+use mainstay_engine::effect::Call;
 use mainstay_engine::event::{Event, Master};
 use mainstay_engine::ids::{AgentId, ConfigId, FrameworkId, Generator, PodInstance};
 use mainstay_engine::offer::Offer;
@@ -39,26 +39,17 @@ impl Service {
         let (engine, effects) =
             Engine::start(service::config(), service::load(spec)?, BTreeMap::new(), ids, NOW).context("start")?;
         let mut service = Self { engine, stored: BTreeMap::new() };
-        service.store(effects.commit.writes);
+        effects.commit.apply_to(&mut service.stored);
         let event = Event::Subscribed { framework_id: FrameworkId::parse(FRAMEWORK)?, master: Master::default() };
         service.step(event);
         Ok(service)
-    }
-
-    fn store(&mut self, writes: BTreeMap<String, Write>) {
-        for (path, write) in writes {
-            match write {
-                Write::Put(data) => drop(self.stored.insert(path, data)),
-                Write::Delete => self.stored.retain(|other, _| *other != path),
-            }
-        }
     }
 
     /// One event, committed; answers the calls and whether anything was committed.
     fn step(&mut self, event: Event) -> (Vec<Call>, bool) {
         let effects = self.engine.step(event, NOW);
         let has_committed = !effects.commit.is_empty();
-        self.store(effects.commit.writes);
+        effects.commit.apply_to(&mut self.stored);
         (effects.send, has_committed)
     }
 }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use anyhow::{Result, anyhow};
 use mainstay_engine::config::Config;
-use mainstay_engine::units::{Millis, Scalar};
 use mainstay_proto::v1 as wire;
 use mainstay_proto::v1::scheduler::{Event, event};
 use mainstay_spec::ServiceSpec;
@@ -82,22 +81,7 @@ pub(crate) fn load(text: &str) -> Result<ServiceSpec> {
 
 /// Settings as the scheduler has them by default.
 pub(crate) fn config() -> Config {
-    Config {
-        role: ROLE.to_owned(),
-        executor_cpus: Scalar::from_millis(100),
-        executor_mem_mb: Scalar::from_units(32),
-        executor_disk_mb: Scalar::from_units(256),
-        executor_uri: "http://scheduler:1/v1/artifacts/executor".to_owned(),
-        api_hostname: "scheduler".to_owned(),
-        api_port: 1,
-        service_tld: "autoip.dcos.thisdcos.directory".to_owned(),
-        vip_tld: "l4lb.thisdcos.directory".to_owned(),
-        dcos_space: "/".to_owned(),
-        backoff: None,
-        replacement: None,
-        implicit_reconciliation: Millis::from_secs(3600),
-        is_suppress_disabled: false,
-    }
+    Config::new(ROLE, "scheduler", 1)
 }
 
 /// An offer as a master of Mesos 1.11 sends it: four free resources, attributes, a domain.
