@@ -171,7 +171,7 @@ fn the_reader_knows_the_keys_of_the_table() {
             continue;
         };
         let help = unknown.help.as_deref().unwrap_or_default();
-        let known: BTreeSet<_> = help.strip_prefix("allowed here: ").unwrap_or_default().split(", ").collect();
+        let known: BTreeSet<_> = help.split_once("here: ").map_or("", |(_, list)| list).split(", ").collect();
         let all: BTreeSet<_> = shape.keys().map(|key| key.name).collect();
         // Messages need not advertise what is older.
         let older = shape.keys().filter(|key| key.generation == Generation::Older).map(|key| key.name).collect();
