@@ -155,9 +155,11 @@ impl<'s> Parser<'s> {
             at = next;
         }
         self.text(at..self.source.len());
-        for index in std::mem::take(&mut self.open) {
-            if let Some(Node::Tag(Tag { name, range, .. })) = self.nodes.get(index) {
-                self.error(SyntaxErrorKind::UnclosedSection { name: name.to_string() }, range.clone());
+        // No more than are reported, and their places are known: a file of unclosed sections takes no longer than others.
+        for index in self.open.iter().take(MAX_ERRORS) {
+            if let Some(Node::Tag(Tag { name, range, position, .. })) = self.nodes.get(*index) {
+                let kind = SyntaxErrorKind::UnclosedSection { name: name.to_string() };
+                self.errors.push(SyntaxError { kind, offset: range.start, length: range.len(), position: *position });
             }
         }
     }
@@ -250,8 +252,7 @@ impl<'s> Parser<'s> {
                     }
                     self.open.push(self.nodes.len());
                 }
-                let position = self.lines.position_after(self.source, range.start, self.last);
-                self.last = (range.start, position);
+                let position = self.position(range.start);
                 let end = self.nodes.len() + 1;
                 self.nodes.push(Node::Tag(Tag { name: name.into(), kind, range, position, end }));
             }
@@ -286,8 +287,15 @@ impl<'s> Parser<'s> {
         }
     }
 
+    /// The place of an offset; cheap when offsets ascend.
+    fn position(&mut self, offset: usize) -> Position {
+        let position = self.lines.position_after(self.source, offset, self.last);
+        self.last = (offset, position);
+        position
+    }
+
     fn error(&mut self, kind: SyntaxErrorKind, tag: Range<usize>) {
-        let position = self.lines.position(self.source, tag.start);
+        let position = self.position(tag.start);
         self.errors.push(SyntaxError { kind, offset: tag.start, length: tag.len(), position });
     }
 }

@@ -18,6 +18,20 @@ fn templates_are_bounded() {
 }
 
 #[test]
+fn mistakes_on_one_long_line_are_found_soon() {
+    // Counting the columns of each anew took half a minute.
+    let units = ["{{#X}}", "{{/X}}", "{{", "{{{", "{{}}", "{{>p}}", "{{#X}}{{/Y}}", "{{=a=}}", "{{X"];
+    for unit in units {
+        let errors = Template::parse(&unit.repeat(limits::MAX_TEMPLATE_BYTES / unit.len())).unwrap_err();
+        assert!((1..=limits::MAX_ERRORS).contains(&errors.len()), "{unit}");
+        assert_eq!((errors[0].position.line, errors[0].offset + 1), (1, errors[0].position.column), "{unit}");
+    }
+    let errors = Template::parse(&"{{#X}}".repeat(limits::MAX_TEMPLATE_BYTES / 6)).unwrap_err();
+    // One of the hundred says that a section is too deep, at the place of another.
+    assert_eq!((errors.len(), errors[99].position.column), (limits::MAX_ERRORS, 98 * 6 + 1));
+}
+
+#[test]
 fn sections_nest_so_deep_and_no_deeper() {
     let nest = |depth: usize| "{{#X}}".repeat(depth) + &"{{/X}}".repeat(depth);
     assert!(Template::parse(&nest(limits::MAX_DEPTH)).is_ok());
