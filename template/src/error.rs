@@ -107,7 +107,7 @@ impl std::error::Error for SyntaxError {}
 pub enum RenderError {
     /// The result is longer than [`crate::limits::MAX_RENDERED_BYTES`].
     TooLong,
-    /// Evaluating the tags takes more than [`crate::limits::MAX_STEPS`] steps: lists repeat sections inside sections.
+    /// Evaluating the tags takes more than [`crate::limits::MAX_STEPS`] steps: lists in lists, as a rule.
     TooManySteps,
     /// A printed value is nested deeper than [`crate::limits::MAX_VALUE_DEPTH`].
     ValueTooDeep,
@@ -123,7 +123,7 @@ impl fmt::Display for RenderError {
         match self {
             Self::TooLong => write!(f, "rendered text is longer than {} bytes", crate::limits::MAX_RENDERED_BYTES),
             Self::TooManySteps => {
-                write!(f, "rendering takes more than {} steps; lists repeat too much", crate::limits::MAX_STEPS)
+                write!(f, "rendering takes more than {} steps", crate::limits::MAX_STEPS)
             }
             Self::ValueTooDeep => {
                 write!(f, "a printed value is nested deeper than {} levels", crate::limits::MAX_VALUE_DEPTH)

@@ -41,7 +41,8 @@ pub mod limits {
     /// Largest rendered text, in bytes: values can be much longer than the tags that name them.
     pub const MAX_RENDERED_BYTES: usize = 8 * 1024 * 1024;
     /// Most steps of rendering: one for each piece of text, tag and repetition of a list's section that is evaluated, more
-    /// for names beyond 64 bytes. A template of flat values within [`MAX_TEMPLATE_BYTES`] stays below it.
+    /// for names beyond 64 bytes and for blanks that decide a section. A template of plain text values within
+    /// [`MAX_TEMPLATE_BYTES`] stays below it.
     pub const MAX_STEPS: usize = 600_000;
     /// Deepest nesting of a printed value; that of common JSON readers.
     pub const MAX_VALUE_DEPTH: usize = 128;

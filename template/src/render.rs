@@ -155,9 +155,9 @@ impl<'r> Renderer<'r> {
         let item = self.resolve(&tag.name)?;
         let at = self.result.text.len();
         self.note(tag.name.clone(), tag.kind, item, tag, at, false);
-        if let Some(Item::Text(text)) = item {
+        if let (Dialect::Config, Some(Item::Text(text))) = (self.dialect, item) {
             // Judging a text of blanks reads all of them.
-            self.spend((text.len() - text.trim_start().len()) / 64)?;
+            self.spend((text.len() - text.trim_start().len()) / 16)?;
         }
         let is_shown = item.is_some_and(|item| self.dialect.is_item_truthy(item));
         match item {

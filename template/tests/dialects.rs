@@ -133,6 +133,41 @@ fn standalone_lines() {
     all("{{X}}\n{{EMPTY}}\n", "x\n\n");
 }
 
+#[test]
+fn each_row_of_the_reference_on_tags_and_lines() {
+    let row = |label: &str, template: &str, expected: &str| {
+        let rendered = Template::parse(template).unwrap().render(&variables(), Dialect::Scheduler).unwrap();
+        assert_eq!(rendered.text, expected, "{label}");
+    };
+    row("1.2 {{X}}", "{{X}}<{{UNSET}}>", "x<>");
+    row("1.2 {{{X}}} and {{&X}}", "{{{HTML}}}{{&X}}", "<a href=\"b\">'&'</a>`x");
+    row("1.2 {{#X}}…{{/X}}", "{{#X}}({{.}}){{/X}}{{#UNSET}}no{{/UNSET}}", "(x)");
+    row("1.2 {{^X}}…{{/X}}", "{{^X}}no{{/X}}{{^EMPTY}}yes{{/EMPTY}}", "yes");
+    row("1.2 {{! … }}", "a{{! one\ntwo }}b", "ab");
+    row("1.2 {{=<% %>=}}", "{{=<% %>=}}<%X%>", "x");
+    row("1.2 spaces", "{{ X }}{{# X }}y{{/ X }}{{^ UNSET }}z{{/ UNSET }}", "xyz");
+    row("1.2 dots", "{{A.B}}", "dotted");
+    row("1.2 same name", "{{#X}}1{{#X}}2{{/X}}3{{/X}}", "123");
+    row("1.2 not rendered again", "{{Y}}", "{{X}}");
+    row("1.5 section tag", "a\r\n  {{#X}}\r\nb\r\n  {{/X}}\r\nc\r\n", "a\r\nb\r\nc\r\n");
+    row("1.5 trailing blanks", "{{#X}}  \nb\n{{/X}}\t\nc\n", "b\nc\n");
+    row("1.5 comment", "a\n  {{! b }}\nc\n", "a\nc\n");
+    row("1.5 text before", "text {{#X}}\nb{{/X}}", "text \nb");
+    row("1.5 YAML comment", "{{#X}} # note\nb\n{{/X}}\nc\n", " # note\nb\nc\n");
+    row("1.5 YAML comment, falsy", "{{#UNSET}} # note\nb\n{{/UNSET}}\nc\n", "c\n");
+    row("1.5 two tags", "{{#X}}{{#T}}\nb\n{{/T}}{{/X}}\n", "\nb\n\n");
+    row("1.5 variable", "  {{EMPTY}}  \n", "    \n");
+    let error = |label: &str, template: &str, expected: &str| {
+        assert_eq!(Template::parse(template).unwrap_err()[0].to_string(), expected, "{label}");
+    };
+    error("1.2 {{>name}}", "{{>name}}", "1:1: template name not found: partials are not supported");
+    error("1.7 no closing braces", "\n {{X\n", "2:2: tag {{X is not closed on its line");
+    error("1.7 never closed", "{{#A}}", "1:1: section A is not closed; {{/A}} is missing");
+    let mismatch = "1:7: {{/B}} does not close the open section A of line 1; expected {{/A}}";
+    error("1.7 closing another", "{{#A}}{{/B}}{{/A}}", mismatch);
+    error("1.7 empty tag", "{{}}", "1:1: tag has no name");
+}
+
 /// What prints and whether a section is shown, for one value (`None`: unset): `printed|shown` with `+` for shown.
 #[track_caller]
 fn value(label: &str, value: Option<&str>, scheduler: &str, config: &str, package: &str) {
