@@ -254,8 +254,14 @@ fn check(input: &mut Input) -> Result<Checked, Exit> {
         .map_err(|problems| problems.iter().for_each(|problem| add(problem)))
         .ok();
     let spec = match std::mem::replace(&mut input.source, Source::File(PathBuf::new())) {
-        Source::Service(spec) => Some(*spec),
-        Source::File(path) => load(&path, &input.vars).map_err(|problem| add(&problem)).ok().map(|loaded| {
+        Source::Service(spec) => {
+            let unsupported = spec.unsupported();
+            for problem in &unsupported {
+                add(problem);
+            }
+            unsupported.is_empty().then_some(*spec)
+        }
+        Source::File(path) => load_to_run(&path, &input.vars).map_err(|problem| add(&problem)).ok().map(|loaded| {
             for warning in loaded.warnings {
                 tracing::warn!("{warning}");
             }
@@ -283,6 +289,14 @@ fn check(input: &mut Input) -> Result<Checked, Exit> {
         }
         _ => Err(Exit::new(EXIT_START, format!("{}\nnothing was started and nothing was written", report.trim_end()))),
     }
+}
+
+/// Loads a specification file in order to run it.
+///
+/// Errors: as [`load`], and the report of everything it asks for that this version does not honour yet.
+pub fn load_to_run(path: &Path, vars: &Vars) -> Result<Loaded, String> {
+    let loaded = load(path, vars)?;
+    loaded.unsupported().map_or(Ok(loaded), |report| Err(report.to_string()))
 }
 
 /// Loads a specification file, rendered with these variables; files it names are looked for beside it.

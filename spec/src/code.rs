@@ -39,7 +39,7 @@ macro_rules! codes {
                 match self { $(Self::$name => $number,)* }
             }
 
-            /// Its severity, always the same.
+            /// Its severity, unless the situation makes it worse.
             pub const fn severity(self) -> Severity {
                 match self { $(Self::$name => Severity::$severity,)* }
             }
@@ -71,7 +71,7 @@ codes! {
     MissingValue = 16 Error "A value is empty";
     OutOfRange = 17 Error "A number is out of range";
     UnknownWord = 18 Error "A word is not one of those allowed";
-    NotSupportedYet = 19 Error "A feature is not supported yet";
+    NotSupportedYet = 19 Warning "A feature is not supported yet";
     IgnoredPodKey = 20 Warning "A pod key is ignored";
     Deprecated = 21 Warning "An older spelling is used";
     KeyWithoutEffect = 22 Warning "A key has no effect";
@@ -104,6 +104,13 @@ codes! {
     GeneratedDeployPlan = 49 Warning "The deploy plan is generated";
     StepConflict = 50 Warning "Tasks of one step exclude each other";
     InvalidPlacement = 51 Error "A placement constraint cannot be understood";
+    InvalidMapping = 52 Error "Ports cannot be mapped";
+    InvalidRlimit = 53 Error "A limit of processes cannot be used";
+    ContradictoryKeys = 54 Error "Two keys contradict each other";
+    InvalidDriverOption = 55 Error "A driver option is malformed";
+    LimitBelowRequest = 56 Error "A resource limit is below the request";
+    InvalidPortRange = 57 Error "A port range is empty";
+    DuplicateItem = 58 Error "A list names something twice";
 }
 
 /// Prints `MST-SPEC-0012`.

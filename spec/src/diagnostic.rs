@@ -17,6 +17,8 @@ pub const MAX_PRINTED: usize = 200;
 pub struct Diagnostic {
     /// What kind of problem.
     pub code: Code,
+    /// How bad it is: that of its code, unless whoever holds it cannot do with less.
+    pub severity: Severity,
     /// File it is in.
     pub file: String,
     /// Place in that file.
@@ -33,19 +35,14 @@ pub struct Diagnostic {
     pub excerpt: String,
     /// Number of characters marked in the line, at least 1.
     pub marked: usize,
-}
-
-impl Diagnostic {
-    /// Its severity.
-    pub fn severity(&self) -> Severity {
-        self.code.severity()
-    }
+    /// The keys that are known at this place, when the problem is an unknown one.
+    pub known: Vec<&'static str>,
 }
 
 /// Prints the message line, the line of the file with a mark below it, and the help.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}[{}]", self.file, self.position, self.severity(), self.code)?;
+        write!(f, "{}:{}: {}[{}]", self.file, self.position, self.severity, self.code)?;
         if !self.path.is_empty() {
             write!(f, " {}", self.path)?;
         }
@@ -84,7 +81,7 @@ pub struct Report {
 impl Report {
     /// Number of errors.
     pub fn errors(&self) -> usize {
-        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity() == Severity::Error).count()
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
     }
 }
 

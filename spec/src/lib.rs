@@ -31,6 +31,7 @@ mod shape;
 mod suggest;
 pub mod task;
 pub mod transport_encryption;
+mod unsupported;
 pub mod volume;
 mod yaml;
 

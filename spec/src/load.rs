@@ -37,6 +37,17 @@ pub struct Loaded {
     pub rendered: String,
 }
 
+impl Loaded {
+    /// What the specification uses that this version does not honour yet, as errors; `None` when it honours everything.
+    ///
+    /// Whoever is about to run the service asks this first; whoever only checks or shows it need not.
+    pub fn unsupported(&self) -> Option<Report> {
+        let used = self.warnings.iter().filter(|warning| warning.code == Code::NotSupportedYet);
+        let diagnostics: Vec<_> = used.map(|used| Diagnostic { severity: Severity::Error, ..used.clone() }).collect();
+        (!diagnostics.is_empty()).then_some(Report { diagnostics })
+    }
+}
+
 /// Renders, reads and checks a specification.
 ///
 /// `variables` is the environment of the scheduler; `read_file` reads the file that a configuration template names and
@@ -53,6 +64,7 @@ pub fn load(
     let rendered = template.render(variables, Dialect::Scheduler).map_err(|error| Report {
         diagnostics: vec![Diagnostic {
             code: Code::TemplateLimit,
+            severity: Code::TemplateLimit.severity(),
             file: source.file_name.to_owned(),
             position: template.position(0),
             rendered: None,
@@ -61,6 +73,7 @@ pub fn load(
             help: None,
             excerpt: String::new(),
             marked: 1,
+            known: Vec::new(),
         }],
     })?;
     let mut problems = Problems::new(Places::new(&template, &rendered));
@@ -73,7 +86,7 @@ pub fn load(
     problem::sort(&mut inputs.elsewhere);
     diagnostics.append(&mut inputs.elsewhere);
     match spec {
-        Some(spec) if diagnostics.iter().all(|diagnostic| diagnostic.severity() == Severity::Warning) => {
+        Some(spec) if diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Warning) => {
             Ok(Loaded { spec, warnings: diagnostics, rendered: rendered.text })
         }
         _ => Err(Report { diagnostics }),
@@ -98,6 +111,7 @@ fn template_report(source: Source<'_>, errors: Vec<SyntaxError>) -> Report {
         };
         Diagnostic {
             code,
+            severity: code.severity(),
             file: source.file_name.to_owned(),
             position: error.position,
             rendered: None,
@@ -106,6 +120,7 @@ fn template_report(source: Source<'_>, errors: Vec<SyntaxError>) -> Report {
             help: help.map(str::to_owned),
             excerpt: lines.line(source.text, error.position.line).to_owned(),
             marked: error.length.max(1),
+            known: Vec::new(),
         }
     };
     let mut diagnostics: Vec<_> = errors.into_iter().map(diagnostic).collect();

@@ -60,7 +60,6 @@ pub(crate) fn service(raw: raw::Service, inputs: &mut Inputs<'_>, problems: &mut
         replacement: None,
         pods: pods.into_iter().map(|pod| pod.spec).collect(),
         plans,
-        ..ServiceSpec::default()
     })
 }
 

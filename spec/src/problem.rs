@@ -12,6 +12,7 @@ use mainstay_template::{Lines, Position, Rendered, Template, Use, UseState};
 use crate::{
     code::{Code, Severity},
     diagnostic::Diagnostic,
+    yaml::literal,
 };
 
 /// Most problems collected for one specification; whoever has more starts with these.
@@ -63,6 +64,14 @@ impl<'t> Places<'t> {
             .find(|used| used.kind.is_printed() && used.state != UseState::Set)
     }
 
+    /// Where a part of a scalar's value stands; all of the scalar when that cannot be said.
+    pub(crate) fn inside(&self, scalar: &Spanned<String>, part: Range<usize>) -> Span {
+        let span = &scalar.span;
+        let source = self.rendered.text.get(span.clone()).unwrap_or_default();
+        let found = literal::inside(source, &scalar.value, part);
+        found.map_or_else(|| span.clone(), |found| span.start + found.start..span.start + found.end)
+    }
+
     /// Variables whose value makes up part of this span.
     fn present_in(&self, span: &Span) -> Vec<&'t str> {
         let first = self.rendered.uses.partition_point(|used| used.rendered.end <= span.start);
@@ -80,7 +89,7 @@ impl<'t> Places<'t> {
     }
 
     fn diagnostic(&self, file: &str, problem: Problem) -> Diagnostic {
-        let Problem { code, path, message, help, at, tag } = problem;
+        let Problem { code, path, message, help, at, tag, known } = problem;
         let source = self.template.source();
         let start = self.rendered.source_offset(at.start).min(source.len());
         let marked = tag.unwrap_or_else(|| start..self.marked_end(&at, start));
@@ -88,6 +97,7 @@ impl<'t> Places<'t> {
         let marked = source.get(marked).map_or(1, |text| text.lines().next().unwrap_or_default().chars().count());
         Diagnostic {
             code,
+            severity: code.severity(),
             file: file.to_owned(),
             position,
             rendered: Some(self.rendered_lines.position(&self.rendered.text, at.start)),
@@ -96,6 +106,7 @@ impl<'t> Places<'t> {
             help,
             excerpt: self.template_lines.line(source, position.line).to_owned(),
             marked: marked.max(1),
+            known,
         }
     }
 
@@ -121,6 +132,8 @@ pub(crate) struct Problem {
     pub(crate) at: Span,
     /// The tag of the template to mark instead, when the problem is that it printed nothing.
     pub(crate) tag: Option<Range<usize>>,
+    /// The keys known at this place, when the problem is an unknown one.
+    pub(crate) known: Vec<&'static str>,
 }
 
 /// Collects problems.
@@ -155,7 +168,24 @@ impl<'t> Problems<'t> {
         }
         self.errors += usize::from(is_error);
         let (path, message) = (path.to_owned(), message.into());
-        self.list.push(Problem { code, path, message, help, at: at.clone(), tag: None });
+        self.list.push(Problem { code, path, message, help, at: at.clone(), tag: None, known: Vec::new() });
+    }
+
+    /// A key that is not among the known ones of its mapping.
+    pub(crate) fn unknown_key(
+        &mut self,
+        code: Code,
+        path: &str,
+        at: &Span,
+        message: String,
+        help: Option<String>,
+        known: &[&'static str],
+    ) {
+        let before = self.list.len();
+        self.push_with_help(code, path, at, message, help);
+        if let Some(last) = self.list.get_mut(before) {
+            last.known = known.to_vec();
+        }
     }
 
     /// Marks a tag of the template with the problem pushed last.
@@ -187,6 +217,14 @@ impl<'t> Problems<'t> {
         let message = format!("is empty because the variable {name} is {state}; {wanted} is needed");
         self.push_with_help(Code::MissingValue, path, key, message, Some(help));
         self.mark_tag(Code::MissingValue, &tag);
+    }
+
+    /// Forgets the features noted at or below a path, because what stands there has no effect.
+    pub(crate) fn forget_features(&mut self, path: &str) {
+        self.list.retain(|problem| {
+            let is_below = problem.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            problem.code != Code::NotSupportedYet || !is_below
+        });
     }
 
     /// Whether nothing stands behind a key because a variable is not set at all.
@@ -246,7 +284,7 @@ impl<'t> Problems<'t> {
 
 /// Sorts by place; problems of one place stay in the order they were found in, apart from their kind.
 pub(crate) fn sort(diagnostics: &mut Vec<Diagnostic>) {
-    diagnostics.sort_by_key(|diagnostic| (diagnostic.position, diagnostic.severity(), diagnostic.code));
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.position, diagnostic.severity, diagnostic.code));
     diagnostics.dedup();
 }
 

@@ -1,18 +1,26 @@
 //! Exactly what the YAML may say, key by key, with the place of everything that is looked at again later.
 //!
 //! Rules of one value or one mapping are checked here; rules across mappings, defaults and names in `lower.rs`.
-//! A key of the language that is not honoured yet is refused here by name.
+//! A feature that is not honoured yet is read like any other, and noted.
 //! Invariant: a part that could not be read is left out, and only after a problem was pushed.
-//! Next: `raw/pod.rs`, `raw/task.rs`, `raw/resources.rs`, `raw/plan.rs`.
+//! Next: `raw/pod.rs`, `raw/task.rs`, `raw/plan.rs`; what these consist of stands in files of its own.
 
+mod labels;
+mod mounted_volume;
+mod network;
 pub(crate) mod plan;
 pub(crate) mod pod;
+mod port;
 pub(crate) mod resources;
+mod rlimit;
+mod secret;
 pub(crate) mod task;
+mod volume;
 
 use crate::{
     code::Code,
     problem::{Problems, Spanned},
+    suggest::Section,
     yaml::{
         Node,
         reader::{Field, Fields},
@@ -84,7 +92,7 @@ pub(crate) fn service(root: &Node, problems: &mut Problems<'_>) -> Option<Servic
             service.plans = placed(&field, value);
         }
     }
-    fields.finish(problems);
+    fields.finish(Section::Root, problems);
     Some(service)
 }
 
@@ -101,7 +109,7 @@ fn scheduler(service: &mut Service, field: &Field<'_>, problems: &mut Problems<'
     if let Some(field) = fields.number("api-port", problems) {
         service.api_port = field.int(1..=65535, problems);
     }
-    fields.finish(problems);
+    fields.finish(Section::Scheduler, problems);
 }
 
 /// Literal text of a field that may be absent.
@@ -112,6 +120,22 @@ pub(crate) fn text(field: Option<Field<'_>>, problems: &mut Problems<'_>) -> Opt
 /// The same, where blanks alone count as absent.
 pub(crate) fn non_blank(field: Option<Field<'_>>, problems: &mut Problems<'_>) -> Option<String> {
     text(field, problems).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// Files to fetch.
+pub(crate) fn uris(field: &Field<'_>, problems: &mut Problems<'_>) -> Vec<String> {
+    let mut uris = Vec::new();
+    for item in field.items(problems) {
+        let Some(uri) = item.text(problems) else { continue };
+        let is_legal = |c: char| !c.is_whitespace() && !c.is_control() && !"\"<>\\^`{|}".contains(c);
+        if uri.value.is_empty() || !uri.value.chars().all(is_legal) {
+            let allowed = "a URI without blanks, quotes, braces or backslashes is needed";
+            problems.found(Code::InvalidUri, &item.path, &uri.span, &uri.value, allowed);
+            continue;
+        }
+        uris.push(uri.value);
+    }
+    uris
 }
 
 /// A value with the name and place of its field.

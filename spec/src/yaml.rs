@@ -5,6 +5,7 @@
 //! Invariant: a tree has at most [`MAX_NODES`] nodes, is at most [`MAX_DEPTH`] deep, and no mapping holds a key twice.
 //! Next: `yaml/reader.rs`. The parser crate is named in this file only.
 
+pub(crate) mod literal;
 pub(crate) mod reader;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError};

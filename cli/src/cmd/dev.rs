@@ -67,7 +67,7 @@ impl Dev {
     /// Everything that can be checked without touching anything, then the port and the folder.
     fn prepare(&self, err: &mut dyn Write) -> Result<dev::Prepared, dev::End> {
         let vars = self.vars()?;
-        let loaded = startup::load(&self.spec, &vars).map_err(|report| dev::End { code: 1, text: report })?;
+        let loaded = startup::load_to_run(&self.spec, &vars).map_err(|report| dev::End { code: 1, text: report })?;
         for warning in &loaded.warnings {
             writeln!(err, "{warning}").ok();
         }

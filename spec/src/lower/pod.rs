@@ -49,11 +49,22 @@ pub(super) fn lower(
             count: pod.count.unwrap_or(0),
             allow_decommission: pod.allow_decommission,
             placement,
+            image: pod.container.image,
+            networks: pod.container.networks,
+            rlimits: pod.container.rlimits,
             uris: pod.uris,
             volumes: Vec::new(),
+            host_volumes: pod.host_volumes,
+            external_volumes: pod.external_volumes,
+            secrets: pod.secrets,
+            pre_reserved_role: pod.pre_reserved_role,
+            share_pid_namespace: pod.share_pid_namespace,
+            seccomp_unconfined: pod.seccomp_unconfined,
+            seccomp_profile_name: pod.seccomp_profile_name,
+            ipc_mode: pod.ipc_mode,
+            shm_size_mb: pod.shm_size_mb,
             resource_sets: Vec::new(),
             tasks: Vec::new(),
-            ..PodSpec::default()
         },
         has_count: pod.count.is_some(),
         task_names: BTreeSet::new(),
@@ -65,7 +76,7 @@ pub(super) fn lower(
     let declared: BTreeSet<String> = pod.resource_sets.iter().map(|set| set.name.value.clone()).collect();
     for set in pod.resource_sets {
         if !set.value.has_resources() {
-            let message = "has no resources; at least one of cpus, memory and ports is needed";
+            let message = "has no resources; at least one of cpus, memory, gpus and ports is needed";
             problems.push(Code::NoResources, &set.path, &set.name.span, message);
         }
         let id = set.name.value;
@@ -81,9 +92,31 @@ pub(super) fn lower(
 /// The rule of a constraint, or a problem that marks the part of the text that cannot be understood.
 fn placement(text: &Spanned<String>, path: &str, pod_type: &str, problems: &mut Problems<'_>) -> Option<Rule> {
     Rule::parse(&text.value, pod_type).unwrap_or_else(|error| {
-        problems.found(Code::InvalidPlacement, &join(path, "placement"), &text.span, &text.value, &error.message);
+        let end = word_end(&text.value, error.offset);
+        let at = problems.places.inside(text, error.offset.min(end)..end);
+        problems.found(Code::InvalidPlacement, &join(path, "placement"), &at, &text.value, &error.message);
         None
     })
+}
+
+/// Where the word of a constraint ends that begins at `start`, in whichever spelling.
+fn word_end(text: &str, start: usize) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    let is_json = text.trim_start().starts_with('[');
+    let mut is_escaped = false;
+    let end = rest.char_indices().find(|(at, char)| {
+        let is_end = match char {
+            _ if is_escaped => false,
+            '"' => is_json && *at > 0,
+            ',' | ':' => !is_json,
+            ']' | '[' => is_json && !rest.starts_with('"'),
+            _ => false,
+        };
+        is_escaped = *char == '\\' && !is_escaped;
+        is_end
+    });
+    // The closing quote of a word is part of it.
+    end.map_or(text.len(), |(at, char)| start + at + usize::from(char == '"'))
 }
 
 /// Silently running as another user than asked for is worse than refusing.
@@ -113,6 +146,7 @@ fn task(
         for (key, key_path, span) in &task.resources.given {
             let message = format!("{key} has no effect beside resource-set; {} says what is reserved", set.value);
             problems.push(Code::KeyWithoutEffect, key_path, span, message);
+            problems.forget_features(key_path);
         }
         if !declared.contains(&set.value) {
             let known: Vec<&str> = declared.iter().map(String::as_str).collect();
@@ -126,7 +160,7 @@ fn task(
         set.value.clone()
     } else {
         if !task.resources.has_resources() {
-            let message = "has no resources; at least one of cpus, memory, ports and resource-set is needed";
+            let message = "has no resources; at least one of cpus, memory, gpus, ports and resource-set is needed";
             problems.push(Code::NoResources, &path, &name.span, message);
         }
         let id = format!("{}-resource-set", name.value);
@@ -161,7 +195,10 @@ fn task(
         discovery,
         labels: task.labels,
         kill_grace_period_secs: task.kill_grace_period_secs,
-        ..TaskSpec::default()
+        uris: task.uris,
+        transport_encryption: task.transport_encryption,
+        ipc_mode: task.ipc_mode,
+        shm_size_mb: task.shm_size_mb,
     });
 }
 
@@ -182,9 +219,10 @@ fn resource_set(
         id,
         cpus: resources.cpus,
         memory_mb: resources.memory_mb,
+        gpus: resources.gpus,
+        limits: resources.limits,
         ports: resources.ports.into_iter().map(|port| port.value).collect(),
         volumes: resources.volumes.into_iter().map(|volume| volume.value).collect(),
-        ..ResourceSet::default()
     }
 }
 
@@ -261,6 +299,7 @@ fn configs(
             let lines = mainstay_template::Lines::new(&content);
             inputs.elsewhere.extend(errors.into_iter().map(|error| Diagnostic {
                 code: Code::ConfigTemplateSyntax,
+                severity: Code::ConfigTemplateSyntax.severity(),
                 file: value.template.value.clone(),
                 position: error.position,
                 rendered: None,
@@ -269,6 +308,7 @@ fn configs(
                 help: None,
                 excerpt: lines.line(&content, error.position.line).to_owned(),
                 marked: error.length.max(1),
+                known: Vec::new(),
             }));
         }
         let (template_path, dest) = (value.template.value, value.dest.value);

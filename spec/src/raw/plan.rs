@@ -5,6 +5,7 @@ use crate::{
     code::Code,
     plan::Strategy,
     problem::{Problems, Spanned},
+    suggest::Section,
     yaml::reader::Field,
 };
 
@@ -54,7 +55,7 @@ pub(crate) fn plan(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Pla
     if let Some(field) = fields.required("phases", "a map of phases", problems) {
         phases = field.named(problems).iter().filter_map(|field| placed(field, phase(field, problems)?)).collect();
     }
-    fields.finish(problems);
+    fields.finish(Section::Plan, problems);
     Some(Plan { strategy: plan_strategy.unwrap_or(Strategy::Serial), phases })
 }
 
@@ -82,7 +83,7 @@ fn phase(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Phase> {
         Some((field.path, text))
     });
     let steps = fields.optional("steps").and_then(|field| steps(&field, problems));
-    fields.finish(problems);
+    fields.finish(Section::Phase, problems);
     Some(Phase { pod, strategy: phase_strategy.unwrap_or(Strategy::Serial), steps })
 }
 
@@ -120,7 +121,7 @@ fn entry(item: &Field<'_>, problems: &mut Problems<'_>) -> Option<Entry> {
             return None;
         };
         let names: Vec<_> =
-            names.iter().filter(|name| !name.is_null()).filter_map(|name| name.text(problems)).collect();
+            names.iter().filter_map(|name| if name.is_there(problems) { name.text(problems) } else { None }).collect();
         // A step without tasks does nothing and is left out.
         if !names.is_empty() {
             steps.push(names);

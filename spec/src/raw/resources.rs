@@ -1,12 +1,19 @@
-//! What a task or a resource set reserves: cpus, memory, ports, volumes.
+//! What a task or a resource set reserves, and how much more it may use: cpus, memory, gpus, ports, volumes, limits.
 
-use super::{Placed, non_blank, placed};
+use super::{
+    Placed, placed,
+    port::port,
+    volume::{volume, volume_map},
+};
 use crate::{
     code::Code,
-    port::{PortSpec, VipSpec},
+    port::PortSpec,
     problem::{Problems, Span},
+    resource_set::{Limit, ResourceLimits},
     scalar::Scalar,
-    volume::{VolumeKind, VolumeSpec},
+    suggest::Section,
+    unsupported::Feature,
+    volume::VolumeSpec,
     yaml::reader::{Field, Fields},
 };
 
@@ -15,8 +22,10 @@ use crate::{
 pub(crate) struct Resources {
     pub(crate) cpus: Option<Scalar>,
     pub(crate) memory_mb: Option<Scalar>,
+    pub(crate) gpus: Option<Scalar>,
     pub(crate) ports: Vec<Placed<PortSpec>>,
     pub(crate) volumes: Vec<Placed<VolumeSpec>>,
+    pub(crate) limits: ResourceLimits,
     /// Resource keys that were given, whether or not their values could be read, with their paths and places.
     pub(crate) given: Vec<(&'static str, String, Span)>,
 }
@@ -32,7 +41,7 @@ impl Resources {
 pub(crate) fn set(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Resources> {
     let mut fields = field.map(problems)?;
     let resources = resources(&mut fields, problems);
-    fields.finish(problems);
+    fields.finish(Section::ResourceSet, problems);
     Some(resources)
 }
 
@@ -49,8 +58,16 @@ pub(crate) fn resources(fields: &mut Fields<'_>, problems: &mut Problems<'_>) ->
     }
     resources.cpus = fields.number("cpus", problems).and_then(|field| field.amount(problems));
     resources.memory_mb = fields.number("memory", problems).and_then(|field| field.megabytes(problems));
-    fields.not_supported_yet("gpus", "GPUs are", problems);
-    fields.not_supported_yet("resource-limits", "resource limits are", problems);
+    if let Some(field) = fields.number("gpus", problems) {
+        resources.gpus = field.amount(problems);
+        if resources.gpus.is_some() {
+            field.uses(Feature::Gpus, problems);
+        }
+    }
+    if let Some(field) = fields.optional("resource-limits") {
+        given.push(("resource-limits", field.path.clone(), field.key.span.clone()));
+        resources.limits = limits(&field, &resources, problems);
+    }
     if let Some(field) = fields.optional("ports") {
         let entries = field.named(problems);
         if !entries.is_empty() || field.try_named().is_none() {
@@ -76,90 +93,40 @@ pub(crate) fn resources(fields: &mut Fields<'_>, problems: &mut Problems<'_>) ->
     resources
 }
 
-/// The volumes of a `volumes` map.
-pub(crate) fn volume_map(field: Option<Field<'_>>, problems: &mut Problems<'_>) -> Vec<Placed<VolumeSpec>> {
-    let entries = field.map(|field| field.named(problems)).unwrap_or_default();
-    entries.iter().filter_map(|entry| placed(entry, volume(entry, problems)?)).collect()
-}
-
-/// Reads one volume.
-pub(crate) fn volume(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<VolumeSpec> {
-    let mut fields = field.map(problems)?;
-    let path = fields.required("path", "a relative path", problems).and_then(|field| {
-        let text = field.text(problems)?;
-        let path = text.value.trim_end_matches('/').to_owned();
-        if !is_volume_path(&path) {
-            let allowed = "a relative path of letters, digits, '_' and '-' is needed, each part beginning with a \
-                           letter or digit";
-            problems.found(Code::InvalidPath, &field.path, &text.span, &text.value, allowed);
-            return None;
+/// Limits, none of which may be below what is requested.
+fn limits(field: &Field<'_>, requested: &Resources, problems: &mut Problems<'_>) -> ResourceLimits {
+    let Some(mut fields) = field.map(problems) else { return ResourceLimits::default() };
+    let cpus = fields.number("cpus", problems);
+    let mut memory = fields.number("memory", problems);
+    // What the documentation of the SDK calls it.
+    if let Some(other) = fields.older("mem").filter(|field| !field.is_blank()) {
+        if memory.is_some() {
+            let message = "mem and memory are the same limit; use memory";
+            problems.push(Code::ContradictoryKeys, &other.path, &other.key.span, message);
         }
-        Some(path)
-    });
-    let kinds = ["ROOT", "MOUNT"];
-    let kind = fields.required("type", "ROOT or MOUNT", problems).and_then(|field| {
-        let word = field.word(|text| ["ROOT", "MOUNT", "PATH"].into_iter().find(|k| *k == text), &kinds, problems)?;
-        if word.value != "ROOT" {
-            let message = format!("{} volumes are not supported yet; use ROOT", word.value);
-            problems.push(Code::NotSupportedYet, &field.path, &word.span, message);
-            return None;
-        }
-        Some(VolumeKind::Root)
-    });
-    let size = fields.required("size", "a number of MB", problems).and_then(|field| field.megabytes(problems));
-    fields.not_supported_yet("profiles", "volume profiles are", problems);
-    fields.finish(problems);
-    Some(VolumeSpec { path: path?, kind: kind?, size_mb: size? })
-}
-
-/// Parts of letters, digits, `_` and `-` that begin with a letter or digit, joined by single slashes.
-fn is_volume_path(path: &str) -> bool {
-    let is_part = |part: &str| {
-        part.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        memory = memory.or(Some(other));
+    }
+    fields.finish(Section::Limits, problems);
+    let limits = ResourceLimits {
+        cpus: cpus.and_then(|field| limit(&field, requested.cpus, problems)),
+        memory_mb: memory.and_then(|field| limit(&field, requested.memory_mb, problems)),
     };
-    path.split('/').all(is_part)
+    if limits != ResourceLimits::default() {
+        field.uses(Feature::ResourceLimits, problems);
+    }
+    limits
 }
 
-/// Reads one port.
-fn port(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<PortSpec> {
-    let mut fields = field.map(problems)?;
-    let number = fields
-        .required("port", "a port number, 0 for one chosen at placement", problems)
-        .and_then(|field| field.int(0..=65535, problems));
-    let env_key = non_blank(fields.optional("env-key"), problems);
-    let advertise = fields.optional("advertise").and_then(|field| field.boolean(problems)).unwrap_or(false);
-    let vip = fields.optional("vip").and_then(|vip_field| vip(&vip_field, &field.key.value, problems));
-    fields.not_supported_yet("ranges", "port ranges are", problems);
-    fields.finish(problems);
-    let port = u16::try_from(number?.value).ok().filter(|port| *port != 0);
-    Some(PortSpec { name: field.key.value.clone(), port, env_key, advertise, vip, ..PortSpec::default() })
-}
-
-fn vip(field: &Field<'_>, port_name: &str, problems: &mut Problems<'_>) -> Option<VipSpec> {
-    let mut fields = field.map(problems)?;
-    let port = fields.required("port", "a port number", problems).and_then(|field| field.int(1..=65535, problems));
-    let prefix = non_blank(fields.optional("prefix"), problems).unwrap_or_else(|| port_name.to_owned());
-    if let Some(field) = fields.optional("protocol") {
-        let protocol = field.word(|text| text.eq_ignore_ascii_case("tcp").then_some(()), &["tcp"], problems);
-        if protocol.is_some() {
-            let message = "is an older key; every virtual address is tcp";
-            problems.push(Code::Deprecated, &field.path, &field.key.span, message);
-        }
+fn limit(field: &Field<'_>, requested: Option<Scalar>, problems: &mut Problems<'_>) -> Option<Limit> {
+    let text = field.text(problems)?;
+    if text.value.trim() == "unlimited" {
+        return Some(Limit::Unlimited);
     }
-    if let Some(field) = fields.optional("advertise") {
-        match field.boolean(problems) {
-            Some(true) => {
-                let message = "is an older key; a port with a virtual address is listed anyway";
-                problems.push(Code::Deprecated, &field.path, &field.key.span, message);
-            }
-            Some(false) => {
-                let message = "virtual addresses that are not listed are not supported yet";
-                problems.push(Code::NotSupportedYet, &field.path, field.span(), message);
-            }
-            None => {}
-        }
+    let amount = field.amount_or("a number greater than 0 or unlimited is needed", problems)?;
+    if let Some(requested) = requested.filter(|requested| amount < *requested) {
+        let allowed = format!("at least the requested {requested} is needed");
+        problems.found(Code::LimitBelowRequest, &field.path, &text.span, &text.value, &allowed);
+        return None;
     }
-    fields.finish(problems);
-    Some(VipSpec { prefix, port: u16::try_from(port?.value).ok()?, advertise: true })
+    Some(Limit::Amount(amount))
 }

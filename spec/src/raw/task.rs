@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Placed, placed, resources};
+use super::{Placed, labels, placed, pod, resources, uris};
 use crate::{
     code::Code,
     health::{HealthCheckSpec, ReadinessCheckSpec},
+    isolation::IpcMode,
     problem::{Problems, Span, Spanned},
+    suggest::Section,
     task::{DiscoverySpec, Goal, Visibility},
+    transport_encryption::{TransportEncryptionKind, TransportEncryptionSpec},
+    unsupported::Feature,
     yaml::reader::{Field, Fields},
 };
 
@@ -32,6 +36,10 @@ pub(crate) struct Task {
     pub(crate) discovery: Option<Discovery>,
     pub(crate) labels: Vec<(String, String)>,
     pub(crate) kill_grace_period_secs: u32,
+    pub(crate) uris: Vec<String>,
+    pub(crate) transport_encryption: Vec<TransportEncryptionSpec>,
+    pub(crate) ipc_mode: Option<IpcMode>,
+    pub(crate) shm_size_mb: Option<u32>,
 }
 
 /// A configuration file as written.
@@ -65,14 +73,21 @@ pub(crate) fn task(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Tas
     let health_check = fields.optional("health-check").and_then(|field| health_check(&field, problems));
     let readiness_check = fields.optional("readiness-check").and_then(|field| readiness_check(&field, problems));
     let discovery = fields.optional("discovery").and_then(|field| discovery(&field, problems));
-    let labels = fields.optional("labels").map(|field| labels(&field, problems)).unwrap_or_default();
+    let labels = fields.optional("labels").map(|field| labels::of_text(&field, reserved, problems)).unwrap_or_default();
     let grace = fields.number("kill-grace-period", problems);
     let grace = grace.and_then(|field| field.int(0..=MAX_KILL_GRACE_SECS, problems));
-    fields.not_supported_yet("transport-encryption", "transport encryption is", problems);
-    fields.not_supported_yet("ipc-mode", "IPC modes are", problems);
-    fields.not_supported_yet("shm-size", "shared memory sizes are", problems);
-    fields.not_supported_yet("uris", "URIs of a single task are", problems);
-    fields.finish(problems);
+    let uris_field = fields.optional("uris");
+    let uris = uris_field.as_ref().map(|field| uris(field, problems)).unwrap_or_default();
+    if let Some(field) = uris_field.filter(|_| !uris.is_empty()) {
+        field.uses(Feature::TaskUris, problems);
+    }
+    let encryption_field = fields.optional("transport-encryption");
+    let transport_encryption = encryption_field.as_ref().map(|field| encryption(field, problems)).unwrap_or_default();
+    if let Some(field) = encryption_field.filter(|_| !transport_encryption.is_empty()) {
+        field.uses(Feature::TransportEncryption, problems);
+    }
+    let (ipc_mode, shm_size_mb) = shared_memory(&mut fields, problems);
+    fields.finish(Section::Task, problems);
     Some(Task {
         goal,
         essential,
@@ -86,6 +101,10 @@ pub(crate) fn task(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Tas
         discovery,
         labels,
         kill_grace_period_secs: grace.map_or(0, |grace| grace.value as u32),
+        uris,
+        transport_encryption,
+        ipc_mode,
+        shm_size_mb,
     })
 }
 
@@ -123,7 +142,7 @@ fn config(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Config> {
     };
     let template = path("template", "the path of a file", problems);
     let dest = path("dest", "a path in the sandbox", problems);
-    fields.finish(problems);
+    fields.finish(Section::Config, problems);
     Some(Config { template: template?, dest: dest? })
 }
 
@@ -151,7 +170,7 @@ fn health_check(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Health
     let failures = failures.and_then(|field| field.int(1..=i64::from(i32::MAX), problems));
     let delay = seconds(&mut fields, "delay", problems);
     let timeout = seconds(&mut fields, "timeout", problems);
-    fields.finish(problems);
+    fields.finish(Section::HealthCheck, problems);
     Some(HealthCheckSpec {
         cmd: cmd?,
         interval_secs: interval?,
@@ -168,7 +187,7 @@ fn readiness_check(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Rea
     let interval = seconds(&mut fields, "interval", problems);
     let timeout = seconds(&mut fields, "timeout", problems);
     let delay = fields.number("delay", problems).and_then(|field| field.int(0..=i64::from(i32::MAX), problems));
-    fields.finish(problems);
+    fields.finish(Section::ReadinessCheck, problems);
     Some(ReadinessCheckSpec {
         cmd: cmd?,
         interval_secs: interval?,
@@ -193,35 +212,50 @@ fn discovery(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Discovery
         .optional("visibility")
         .filter(|field| !field.is_blank())
         .and_then(|field| field.word(parse, &["FRAMEWORK", "CLUSTER", "EXTERNAL"], problems));
-    fields.finish(problems);
+    fields.finish(Section::Discovery, problems);
     let visibility = visibility.map_or(Visibility::Cluster, |word| word.value);
     let (prefix, place) = prefix.map(|(path, text)| (text.value, (path, text.span))).unzip();
     Some(Discovery { spec: DiscoverySpec { prefix, visibility }, prefix: place })
 }
 
-/// `key:value,key:value`, split at commas and then at the first colon.
-fn labels(field: &Field<'_>, problems: &mut Problems<'_>) -> Vec<(String, String)> {
-    let Some(text) = field.text(problems) else { return Vec::new() };
-    if text.value.is_empty() {
-        return Vec::new();
+/// Why a task may not carry a label of this name.
+fn reserved(key: &str) -> Option<&'static str> {
+    let is_reserved = RESERVED_LABELS.contains(&key) || key.starts_with("offer_") || key.starts_with("readiness_check");
+    is_reserved.then_some("the scheduler uses this label itself")
+}
+
+fn encryption(field: &Field<'_>, problems: &mut Problems<'_>) -> Vec<TransportEncryptionSpec> {
+    let mut specs = Vec::new();
+    for item in field.items(problems) {
+        let Some(mut fields) = item.map(problems) else { continue };
+        let name = fields.required("name", "the first part of the file names", problems).and_then(|field| {
+            if field.is_blank() {
+                problems.absent_value(&field.path, &field.key.span, "the first part of the file names");
+                return None;
+            }
+            field.text(problems)
+        });
+        let kinds = [TransportEncryptionKind::Tls, TransportEncryptionKind::Keystore];
+        let parse = |text: &str| kinds.into_iter().find(|kind| kind.as_str() == text);
+        let kind = fields.required("type", "TLS or KEYSTORE", problems);
+        let kind = kind.and_then(|field| field.word(parse, &["TLS", "KEYSTORE"], problems));
+        fields.finish(Section::Encryption, problems);
+        let spec = name.zip(kind).map(|(name, kind)| TransportEncryptionSpec { name: name.value, kind: kind.value });
+        specs.extend(spec);
     }
-    let mut labels: Vec<(String, String)> = Vec::new();
-    let list = text.value.strip_suffix(',').unwrap_or(&text.value);
-    for item in list.split(',') {
-        let pair = item.split_once(':').map(|(key, value)| (key.trim(), value.trim()));
-        let Some((key, value)) = pair.filter(|(key, _)| !key.is_empty()) else {
-            problems.found(Code::InvalidLabel, &field.path, &text.span, item, "key:value,key:value is needed");
-            continue;
-        };
-        let is_reserved =
-            RESERVED_LABELS.contains(&key) || key.starts_with("offer_") || key.starts_with("readiness_check");
-        if is_reserved {
-            problems.found(Code::InvalidLabel, &field.path, &text.span, key, "the scheduler uses this label itself");
-        } else if labels.iter().any(|(earlier, _)| earlier == key) {
-            problems.found(Code::InvalidLabel, &field.path, &text.span, key, "each label may be given once");
-        } else {
-            labels.push((key.to_owned(), value.to_owned()));
-        }
+    specs
+}
+
+fn shared_memory(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> (Option<IpcMode>, Option<u32>) {
+    let mode = fields.optional("ipc-mode").and_then(|field| {
+        let mode = pod::ipc_mode(&field, problems)?;
+        field.uses(Feature::TaskIpc, problems);
+        Some(mode)
+    });
+    let size = pod::shm_size(fields, Feature::TaskShm, problems);
+    if let Some((_, field)) = size.as_ref().filter(|_| mode == Some(IpcMode::ShareParent)) {
+        let message = "a task that shares the memory of its pod, ipc-mode SHARE_PARENT, has no size of its own";
+        problems.push(Code::ContradictoryKeys, &field.path, &field.key.span, message);
     }
-    labels
+    (mode, size.map(|(size, _)| size))
 }

@@ -10,7 +10,8 @@ use crate::{
     code::Code,
     problem::{Problems, Span, Spanned, shorten},
     scalar::Scalar,
-    suggest,
+    suggest::{self, Section},
+    unsupported::Feature,
 };
 
 /// A value with the key it stands behind.
@@ -103,27 +104,26 @@ impl<'t> Fields<'t> {
         Some(field)
     }
 
-    /// Refuses a key of the language that is not honoured yet; empty values ask for nothing and pass.
-    pub(crate) fn not_supported_yet(&mut self, name: &'static str, feature: &str, problems: &mut Problems<'_>) {
-        if let Some(field) = self.optional(name) {
-            field.refuse_unless_empty(feature, problems);
-        }
+    /// Whether a field of this name holds something.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == name && !matches!(entry.node.value, Value::Null))
     }
 
     /// Reports every key that was not taken.
-    pub(crate) fn finish(self, problems: &mut Problems<'_>) {
-        self.finish_as(Code::UnknownKey, problems);
-    }
-
-    /// Reports every key that was not taken under `code`.
-    pub(crate) fn finish_as(self, code: Code, problems: &mut Problems<'_>) {
+    pub(crate) fn finish(self, section: Section, problems: &mut Problems<'_>) {
+        let code = if section == Section::Pod { Code::IgnoredPodKey } else { Code::UnknownKey };
         let unknown = self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken);
         for (entry, _) in unknown {
             let what = if code == Code::UnknownKey { "unknown key" } else { "unknown key is ignored" };
-            let suggestion = suggest::key(&entry.key, &self.known);
-            let message = suggestion.map_or_else(|| what.to_owned(), |name| format!("{what}; did you mean {name}?"));
-            let help = Some(format!("allowed here: {}", self.known.join(", ")));
-            problems.push_with_help(code, &join(&self.path, &entry.key), &entry.key_span, message, help);
+            let path = join(&self.path, &entry.key);
+            let hint = suggest::hint(section, &entry.key);
+            let near = if hint.is_none() { suggest::key(&entry.key, &self.known) } else { None };
+            let (message, help) = match (hint, near) {
+                (Some(hint), _) => (format!("{what}; {hint}"), None),
+                (None, Some(near)) => (format!("{what}; did you mean {near}?"), None),
+                (None, None) => (what.to_owned(), Some(format!("known here: {}", self.known.join(", ")))),
+            };
+            problems.unknown_key(code, &path, &entry.key_span, message, help, &self.known);
         }
     }
 }
@@ -146,22 +146,10 @@ impl<'t> Field<'t> {
         }
     }
 
-    /// Refuses a feature that is not honoured yet, unless the value asks for nothing.
-    pub(crate) fn refuse_unless_empty(&self, feature: &str, problems: &mut Problems<'_>) {
-        if !self.is_empty() {
-            let message = format!("{feature} not supported yet");
-            let help = Some("remove the key; it is refused because ignoring it would run something else".to_owned());
-            problems.push_with_help(Code::NotSupportedYet, &self.path, &self.key.span, message, help);
-        }
-    }
-
-    /// Whether it holds nothing, or an empty collection.
-    fn is_empty(&self) -> bool {
-        match &self.node.value {
-            Value::Null => true,
-            Value::Scalar(_) => false,
-            Value::List(items) => items.is_empty(),
-            Value::Map(entries) => entries.is_empty(),
+    /// Notes that a feature is used, for which there is a warning as long as it is not honoured.
+    pub(crate) fn uses(&self, feature: Feature, problems: &mut Problems<'_>) {
+        if let Some(message) = feature.message() {
+            problems.push(Code::NotSupportedYet, &self.path, &self.key.span, message);
         }
     }
 
@@ -184,7 +172,7 @@ impl<'t> Field<'t> {
             (float.abs() < 9e15).then_some(float.trunc() as i64)
         });
         let allowed = format!("a whole number from {} to {} is needed", range.start(), range.end());
-        let allowed = if *range.end() == i64::from(i32::MAX) {
+        let allowed = if *range.end() >= i64::from(i32::MAX) {
             format!("a whole number of at least {} is needed", range.start())
         } else {
             allowed
@@ -202,9 +190,13 @@ impl<'t> Field<'t> {
 
     /// An amount above zero, in thousandths.
     pub(crate) fn amount(&self, problems: &mut Problems<'_>) -> Option<Scalar> {
+        self.amount_or("a number greater than 0 is needed", problems)
+    }
+
+    /// An amount above zero, in thousandths, where `allowed` says what else may stand here.
+    pub(crate) fn amount_or(&self, allowed: &str, problems: &mut Problems<'_>) -> Option<Scalar> {
         let text = self.scalar_text("a number", problems)?;
         let digits = text.trim().replace('_', "");
-        let allowed = "a number greater than 0 is needed";
         let Some(number) = digits.parse::<f64>().ok().filter(|_| looks_numeric(&digits)) else {
             problems.found(Code::WrongType, &self.path, self.span(), text, allowed);
             return None;
@@ -222,10 +214,11 @@ impl<'t> Field<'t> {
         Some(Scalar::from_units(number.value as u64))
     }
 
-    /// A boolean in any of the spellings of YAML 1.1, quoted or not.
+    /// A boolean in any of the spellings of YAML 1.1, quoted or not; blanks alone count as absent.
     pub(crate) fn boolean(&self, problems: &mut Problems<'_>) -> Option<bool> {
         let text = self.scalar_text("true or false", problems)?;
         match text.trim() {
+            "" => None,
             "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
             "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
             other => {
@@ -281,6 +274,21 @@ impl<'t> Field<'t> {
             node,
         };
         Some(items.iter().enumerate().map(item).collect())
+    }
+
+    /// The items of a list that hold something; a warning for each of the others, which come from unset variables.
+    pub(crate) fn items(&self, problems: &mut Problems<'_>) -> Vec<Field<'t>> {
+        let mut items = self.list(problems).unwrap_or_default();
+        items.retain(|item| item.is_there(problems));
+        items
+    }
+
+    /// Whether an item of a list holds something; otherwise there is a warning that it is skipped.
+    pub(crate) fn is_there(&self, problems: &mut Problems<'_>) -> bool {
+        if self.is_null() {
+            problems.push(Code::EmptyListItem, &self.path, self.span(), "is empty and skipped");
+        }
+        !self.is_null()
     }
 
     /// The items when it is a list, without complaint when it is not.
