@@ -1,10 +1,11 @@
 //! What the shell hands to the engine at start; it never changes while the process lives.
 
-pub mod update;
+pub mod validators;
 
 use crate::units::{Millis, Scalar};
+use validators::Validator;
 
-/// Settings of the engine, all from the environment.
+/// Settings of the engine, from the environment and from the code of the service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Role of the framework and its reservations.
@@ -35,6 +36,10 @@ pub struct Config {
     pub implicit_reconciliation: Millis,
     /// Whether offers are never suppressed.
     pub is_suppress_disabled: bool,
+    /// Whether the scheduler has a service account of DC/OS.
+    pub has_service_account: bool,
+    /// What the service demands of a change of its specification besides what all do.
+    pub validators: Vec<Validator>,
 }
 
 impl Config {
@@ -60,6 +65,8 @@ impl Config {
             replacement: None,
             implicit_reconciliation: Millis::from_secs(3600),
             is_suppress_disabled: false,
+            has_service_account: false,
+            validators: Vec::new(),
         }
     }
 }

@@ -24,6 +24,7 @@ use bytes::Bytes;
 use mainstay_spec::{Goal, PodSpec, ServiceSpec};
 
 use crate::config::Config;
+use crate::config::validators::features;
 use crate::effect::Effects;
 use crate::event::{Event, Master};
 use crate::ids::{ExecutorId, FrameworkId, Generator, OperationId, PodInstance, ResourceId, TaskName};
@@ -205,6 +206,12 @@ impl Engine {
             is_new,
         });
         self.is_subscribed = true;
+        if let Some(version) = &master.version {
+            let features = features::lacking(&self.spec, version);
+            if !features.is_empty() {
+                effects.journal.push(Entry::MasterLacks { version: version.clone(), features });
+            }
+        }
         self.master = master;
         self.releases.clear();
         self.demand.subscribed(now);

@@ -128,6 +128,15 @@ pub enum Entry {
     ConfigurationRefused {
         problems: Vec<String>,
     },
+    /// What is worth knowing about the specification, although it is in force.
+    ConfigurationWarned {
+        problems: Vec<String>,
+    },
+    /// What the specification asks for and a master of this version does not have.
+    MasterLacks {
+        version: String,
+        features: Vec<String>,
+    },
     StatePartlyUnreadable {
         path: String,
         problem: String,

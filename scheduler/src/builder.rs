@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mainstay_engine::config::validators::Validator;
 use mainstay_engine::view::View;
 use mainstay_spec::{PlanSpec, ServiceSpec};
 use tokio::net::TcpListener;
@@ -39,6 +40,7 @@ impl Scheduler {
                 source: source.into(),
                 vars: Vars::new(),
                 plans: Vec::new(),
+                validators: Vec::new(),
                 hooks: Vec::new(),
                 listener: None,
                 executor: None,
@@ -89,6 +91,13 @@ impl Builder {
     /// Adds a plan of the author's own to those of the specification.
     pub fn plan(mut self, plan: PlanSpec) -> Self {
         self.input.plans.push(plan);
+        self
+    }
+
+    /// Adds a rule of the service's own against changes of its specification, for example
+    /// [`zone_kept`](mainstay_engine::config::validators::zone_kept).
+    pub fn validator(mut self, validator: Validator) -> Self {
+        self.input.validators.push(validator);
         self
     }
 

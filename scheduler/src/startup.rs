@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_engine::config::Config;
+use mainstay_engine::config::validators::Validator;
 use mainstay_engine::effect::{Effects, Transaction};
 use mainstay_engine::engine::Engine;
 use mainstay_engine::event::Event;
@@ -75,6 +76,7 @@ pub(crate) struct Input {
     pub(crate) source: Source,
     pub(crate) vars: Vars,
     pub(crate) plans: Vec<PlanSpec>,
+    pub(crate) validators: Vec<Validator>,
     pub(crate) hooks: Vec<Box<dyn Hook>>,
     pub(crate) listener: Option<TcpListener>,
     pub(crate) executor: Option<PathBuf>,
@@ -136,6 +138,7 @@ pub(crate) async fn start(mut input: Input) -> Result<Started, Exit> {
         HostnameSource::Route => route(&checked.master).await,
     };
     let config = checked.settings.engine(&checked.spec, &hostname, address.port());
+    let config = Config { validators: std::mem::take(&mut input.validators), ..config };
     tracing::info!(
         service = checked.spec.name,
         api = %address,

@@ -137,6 +137,12 @@ pub fn log(entry: &Entry) {
         Entry::ConfigurationRefused { problems } => {
             error!("target configuration refused, the previous one stays:\n  {}", problems.join("\n  "));
         }
+        Entry::ConfigurationWarned { problems } => {
+            warn!("target configuration has warnings:\n  {}", problems.join("\n  "));
+        }
+        Entry::MasterLacks { version, features } => {
+            warn!(version, "the master is too old for the specification:\n  {}", features.join("\n  "));
+        }
         Entry::StatePartlyUnreadable { path, problem } => error!(path, problem, "stored state partly unreadable"),
         Entry::Repaired { task, what } => warn!(%task, what, "stored state repaired"),
         Entry::CommandReceived { text, answer } => info!(command = text, answer, "command received"),

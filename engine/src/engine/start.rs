@@ -7,7 +7,8 @@ use bytes::Bytes;
 use mainstay_spec::{ServiceSpec, persisted};
 
 use super::{DEPLOY, Engine};
-use crate::config::{Config, update};
+use crate::config::Config;
+use crate::config::validators::{self, Change, Version, Weight};
 use crate::effect::{Effects, Transaction};
 use crate::event::Master;
 use crate::ids::{ConfigId, Generator, PodInstance};
@@ -95,8 +96,7 @@ pub(super) fn start(
     let (spec, errors) = choose_configuration(&config, spec, &mut state, &mut ids, &mut effects)?;
     relabel_and_prune(&spec, &mut state, &mut effects);
 
-    let was_deployed = state.properties.get(paths::PROPERTY_LAST_COMPLETED).is_some_and(|value| value != "NONE");
-    let mut plans = deploy::plans(&spec, &state, was_deployed, &mut ids);
+    let mut plans = deploy::plans(&spec, &state, was_deployed(&state), &mut ids);
     let of_step = |step: &Step| step.tasks.iter().map(|task| step.pod.task_name(task)).collect::<Vec<_>>();
     let mut planned_tasks: BTreeSet<_> =
         plans.iter().flat_map(Plan::steps).flat_map(|(_, _, step)| of_step(step)).collect();
@@ -227,38 +227,47 @@ fn choose_configuration(
     effects: &mut Effects,
 ) -> Result<(ServiceSpec, Vec<String>), StartError> {
     let json = persisted::to_json(&spec, &config.role);
-    let Some(target) = state.target.clone() else {
-        store_configuration(&spec, json, true, state, ids, effects);
-        return Ok((spec, Vec::new()));
+    let old = state.target.as_ref().map(|target| stored_target(target, state)).transpose()?;
+    let change = Change {
+        old: old.as_ref().map(|old| Version { spec: &old.spec, role: &old.role }),
+        new: Version { spec: &spec, role: &config.role },
+        is_deployed: was_deployed(state),
+        has_service_account: config.has_service_account,
     };
-    let stored = state.configurations.get(&target).cloned();
-    let old = match stored.as_deref().map(|data| persisted::from_json(&String::from_utf8_lossy(data))) {
-        Some(Ok(old)) => old,
-        Some(Err(problem)) => {
-            return Err(StartError::TargetUnreadable { id: target.to_string(), problem: problem.to_string() });
-        }
-        None => {
-            return Err(StartError::TargetUnreadable { id: target.to_string(), problem: "no such node".to_owned() });
-        }
+    let problems = validators::run(&change, &config.validators);
+    let texts_of = |weight: Weight| -> Vec<String> {
+        problems.iter().filter(|problem| problem.weight == weight).map(ToString::to_string).collect()
     };
-    let plans = spec.plans.clone();
-    // Compared in the stored form: what is not stored (plans, where a template came from) is no change.
-    if persisted::to_json(&old.spec, &old.role) == json {
-        return Ok((spec, Vec::new()));
-    }
-    let problems = update::validate(&old.spec, &old.role, &spec, &config.role);
-    let fatal: Vec<String> =
-        problems.iter().filter(|problem| problem.is_fatal).map(|problem| problem.text.clone()).collect();
+    let (fatal, errors, warnings) = (texts_of(Weight::Fatal), texts_of(Weight::Error), texts_of(Weight::Warning));
     if !fatal.is_empty() {
-        return Err(StartError::FatalChange(fatal));
+        return Err(StartError::FatalChange(fatal.into_iter().chain(errors).collect()));
     }
-    if problems.is_empty() {
-        store_configuration(&spec, json, false, state, ids, effects);
-        return Ok((spec, Vec::new()));
+    if !warnings.is_empty() {
+        effects.journal.push(Entry::ConfigurationWarned { problems: warnings });
     }
-    let texts: Vec<String> = problems.into_iter().map(|problem| problem.text).collect();
-    effects.journal.push(Entry::ConfigurationRefused { problems: texts.clone() });
-    Ok((ServiceSpec { plans, ..old.spec }, texts))
+    match old {
+        None if errors.is_empty() => store_configuration(&spec, json, true, state, ids, effects),
+        None => return Err(StartError::Specification(errors)),
+        Some(old) if !errors.is_empty() => {
+            effects.journal.push(Entry::ConfigurationRefused { problems: errors.clone() });
+            return Ok((ServiceSpec { plans: spec.plans, ..old.spec }, errors));
+        }
+        // Compared in the stored form: what is not stored (plans, where a template came from) is no change.
+        Some(old) if persisted::to_json(&old.spec, &old.role) == json => {}
+        Some(_) => store_configuration(&spec, json, false, state, ids, effects),
+    }
+    Ok((spec, Vec::new()))
+}
+
+fn stored_target(target: &ConfigId, state: &State) -> Result<persisted::StoredSpec, StartError> {
+    let unreadable = |problem: String| StartError::TargetUnreadable { id: target.to_string(), problem };
+    let stored = state.configurations.get(target).ok_or_else(|| unreadable("no such node".to_owned()))?;
+    persisted::from_json(&String::from_utf8_lossy(stored)).map_err(|problem| unreadable(problem.to_string()))
+}
+
+/// Whether a deployment has ever completed.
+fn was_deployed(state: &State) -> bool {
+    state.properties.get(paths::PROPERTY_LAST_COMPLETED).is_some_and(|value| value != "NONE")
 }
 
 fn store_configuration(

@@ -5,6 +5,7 @@
 //! | `spec FILE` | the specification of the next start is `scenarios/specs/FILE` |
 //! | `edit OLD => NEW` | … with this text replaced (`\n` is a line break) |
 //! | `config backoff` | the next start has launch backoff: 10 s, doubled, 60 s at most |
+//! | `config fixed POD TASK VARIABLE` | … and a rule that this variable never changes |
 //! | `agent NAME cpus 2 mem 1024 disk 4096 ports 31000-31010 attr rack:r1` | an agent is there |
 //! | `remove agent NAME` | it is gone with everything on it; statuses are told by `status` |
 //! | `start` | the process starts over what is stored |
@@ -32,6 +33,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use mainstay_engine::command::{Command, PlanVerb, PodVerb};
+use mainstay_engine::config::validators::{EnvChange, env_cannot_change};
 use mainstay_engine::config::{Backoff, Config};
 use mainstay_engine::effect::{Call, Effects, Write};
 use mainstay_engine::event::{Event, Master};
@@ -195,6 +197,10 @@ impl World {
             ["config", "backoff"] => {
                 self.config.backoff =
                     Some(Backoff { initial: Millis::from_secs(10), factor_millis: 2000, max: Millis::from_secs(60) });
+            }
+            ["config", "fixed", pod, task, variable] => {
+                let rule = env_cannot_change(*pod, *task, *variable, EnvChange::default());
+                self.config.validators.push(rule);
             }
             ["agent", name, rest @ ..] => self.cluster.add(name, rest),
             ["remove", "agent", name] => self.cluster.remove(name),
@@ -617,6 +623,8 @@ fn journal(entry: &Entry) -> Option<String> {
         Entry::WaitingForOffers { step, why } => format!("{step} {why}"),
         Entry::ConfigurationStored { config_id, is_first } => format!("configuration {config_id}, first: {is_first}"),
         Entry::ConfigurationRefused { problems } => format!("refuses the configuration: {}", problems.join("; ")),
+        Entry::ConfigurationWarned { problems } => format!("warns of the configuration: {}", problems.join("; ")),
+        Entry::MasterLacks { version, features } => format!("the master ({version}) lacks: {}", features.join("; ")),
         Entry::StatePartlyUnreadable { path, problem } => format!("cannot read {path}: {problem}"),
         Entry::Repaired { task, what } => format!("repairs {task}: {what}"),
         Entry::OrphansReleased { agent_id, destroyed, unreserved } => {

@@ -123,3 +123,15 @@ async fn a_state_that_is_in_use_or_of_another_service_is_refused() {
     assert_eq!(exit.code, 1);
     assert!(exit.reason.contains("belongs to the service \"svc\""), "{}", exit.reason);
 }
+
+#[tokio::test]
+async fn a_rule_of_the_services_own_stops_a_first_start_that_breaks_it() {
+    use mainstay_engine::config::validators::Problem;
+
+    let folder = tempfile::tempdir().unwrap();
+    let rule = Validator::new(|change| vec![Problem::value("name", &change.new.spec.name, "choose another one")]);
+    let exit = builder(folder.path()).await.validator(rule).start().await.err().unwrap();
+    assert_eq!(exit.code, crate::startup::EXIT_START);
+    let text = "Field: 'name'; Value: 'svc'; Message: 'choose another one'; Fatal: false";
+    assert!(exit.reason.contains(text), "{}", exit.reason);
+}

@@ -54,6 +54,8 @@ fn defaults_are_those_of_the_sdk() {
             replacement: None,
             implicit_reconciliation: Millis(3_600_000),
             is_suppress_disabled: false,
+            has_service_account: false,
+            validators: Vec::new(),
         }
     );
     assert_eq!(settings.engine(&spec, "::1", 1).executor_uri, "http://[::1]:1/v1/artifacts/executor");
@@ -110,6 +112,8 @@ fn everything_that_can_be_set_has_its_effect() {
             replacement: Some(Replacement { permanent_failure_timeout: Millis(60_000), min_delay: Millis(600_000) }),
             implicit_reconciliation: Millis(60_000),
             is_suppress_disabled: true,
+            has_service_account: false,
+            validators: Vec::new(),
         }
     );
 }

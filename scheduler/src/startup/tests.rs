@@ -34,6 +34,7 @@ impl Folder {
             source: Source::File(self.folder.path().join("svc.yml")),
             vars: vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             plans: Vec::new(),
+            validators: Vec::new(),
             hooks: Vec::new(),
             listener: None,
             executor: Some(self.folder.path().join(EXECUTOR)),

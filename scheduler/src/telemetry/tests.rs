@@ -129,6 +129,8 @@ fn entries() -> Vec<Entry> {
         Entry::ReconciliationFinished { unanswered: 2 },
         Entry::ConfigurationStored { config_id: "c".into(), is_first: true },
         Entry::ConfigurationRefused { problems: vec!["pod count shrank".into(), "user changed".into()] },
+        Entry::ConfigurationWarned { problems: vec!["the name is long".into()] },
+        Entry::MasterLacks { version: "1.7.0".into(), features: vec!["pods.hello: seccomp".into()] },
         Entry::StatePartlyUnreadable { path: "Tasks/x/TaskInfo".into(), problem: "truncated".into() },
         Entry::Repaired { task: task(), what: "task id of the status" },
         Entry::CommandReceived { text: "plan deploy continue".into(), answer: "received" },
