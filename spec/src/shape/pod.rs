@@ -5,7 +5,7 @@ use super::{
     task::{RESOURCE_SET, TASK, VOLUME},
 };
 
-const MEGABYTES: Kind = Kind::Whole(1, i32::MAX as i64);
+const SHM: Kind = Kind::Whole(0, i32::MAX as i64);
 
 pub(crate) static POD: Shape = Shape {
     name: "pod",
@@ -58,7 +58,7 @@ pub(crate) static POD: Shape = Shape {
         key("seccomp-unconfined", Kind::Boolean, "Run without a filter of system calls.").later(),
         key("seccomp-profile-name", Kind::Text, "Filter of system calls to run under.").later(),
         key("ipc-mode", Kind::Word(&["PRIVATE"]), "Whose shared memory the pod sees.").later(),
-        key("shm-size", MEGABYTES, "Size of /dev/shm of the pod, in MB.").later(),
+        key("shm-size", SHM, "Size of /dev/shm of the pod, in MB.").later(),
         key("container", Kind::Map(&CONTAINER), "Older block for image, networks and rlimits.").older(),
         key("user", Kind::Text, "Older key; it must name the user of the service.").older(),
         key("strategy", Kind::Text, "Never had an effect.").older(),
@@ -142,8 +142,8 @@ pub(crate) static HOST_VOLUME: Shape = Shape {
     name: "host-volume",
     about: "A folder of the agent that every task of the pod sees.",
     groups: &[&[
-        key("host-path", Kind::Text, "Absolute path on the agent.").required(),
-        key("container-path", Kind::Text, "Path below the sandbox.").required(),
+        key("host-path", Kind::Matching("/[a-zA-Z0-9._/-]*"), "Absolute path on the agent.").required(),
+        key("container-path", Kind::Matching("[a-zA-Z0-9._-][a-zA-Z0-9._/-]*"), "Path below the sandbox.").required(),
         key("mode", Kind::Word(&["RW", "RO"]), "Whether tasks may write.").default("RW"),
     ]],
     is_open: false,
@@ -154,7 +154,7 @@ pub(crate) static EXTERNAL_VOLUME: Shape = Shape {
     about: "A volume of a volume driver that every task of the pod sees.",
     groups: &[&[
         key("type", Kind::Word(&["DOCKER"]), "Kind of driver.").required(),
-        key("container-path", Kind::Text, "Path in the container.").required(),
+        key("container-path", Kind::Filled, "Path in the container.").required(),
         key("driver-name", Kind::Text, "Driver to ask for the volume."),
         key("driver-options", Kind::Text, "Options of the driver, as key=value pairs joined by semicolons."),
         key("volume-name", Kind::Text, "First part of the name of the volume; by default made of service and pod."),

@@ -47,7 +47,7 @@ pub(crate) static TASK: Shape = Shape {
                 .later(),
             key("transport-encryption", Kind::List(&TRANSPORT_ENCRYPTION), "Certificates that the task gets.").later(),
             key("ipc-mode", Kind::Word(&["PRIVATE", "SHARE_PARENT"]), "Whose shared memory the task sees.").later(),
-            key("shm-size", MEGABYTES, "Size of /dev/shm of the task, in MB; not together with SHARE_PARENT.").later(),
+            key("shm-size", Kind::Whole(0, i32::MAX as i64), "Size of /dev/shm of the task, in MB; not together with SHARE_PARENT.").later(),
             key("uris", Kind::Texts, "Files fetched for this task besides those of its pod.").own(),
         ],
     ],

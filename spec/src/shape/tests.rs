@@ -203,3 +203,101 @@ fn no_key_of_the_table_is_unknown_to_the_reader() {
     }
     none(&findings);
 }
+
+#[test]
+fn required_keys_are_those_of_the_reader() {
+    let mut findings = String::new();
+    for Place { shape, path } in places() {
+        for key in shape.keys() {
+            let text = with(&path, |mapping| drop(mapping.shift_remove(key.name)));
+            let is_missed = codes_at(&text, &joined(&path, key.name)).contains(&Code::RequiredKey);
+            if is_missed != key.is_required {
+                writeln!(findings, "{}: required in the table: {}", joined(&path, key.name), key.is_required).unwrap();
+            }
+        }
+    }
+    none(&findings);
+}
+
+#[test]
+fn bounds_and_words_are_those_of_the_reader() {
+    let mut findings = String::new();
+    for Place { shape, path } in places() {
+        for key in shape.keys() {
+            let at = joined(&path, key.name);
+            let mut check = |value: Value, refusal: Option<Code>| {
+                let text = with(&path, |mapping| drop(mapping.insert(key.name.to_owned(), value.clone())));
+                let found = codes_at(&text, &at);
+                let refusals = [Code::OutOfRange, Code::UnknownWord, Code::WrongType, Code::MissingValue];
+                let found: Vec<_> = found.into_iter().filter(|code| refusals.contains(code)).collect();
+                if found != Vec::from_iter(refusal) {
+                    writeln!(findings, "{at}: {value}: found {found:?}, expected {refusal:?}").unwrap();
+                }
+            };
+            match &key.kind {
+                Kind::Whole(min, max) => {
+                    check(json!(min), None);
+                    check(json!(max), None);
+                    check(json!(min - 1), Some(Code::OutOfRange));
+                    // Larger numbers cannot be written.
+                    if *max < i64::MAX {
+                        check(json!(max + 1), Some(Code::OutOfRange));
+                    }
+                    check(json!("many"), Some(Code::WrongType));
+                    check(json!(""), key.is_required.then_some(Code::MissingValue));
+                }
+                Kind::Amount | Kind::Limit => {
+                    check(json!(0), Some(Code::OutOfRange));
+                    check(json!("many"), Some(Code::WrongType));
+                    check(json!("unlimited"), matches!(key.kind, Kind::Amount).then_some(Code::WrongType));
+                }
+                Kind::Boolean => {
+                    // An older key without effect is not even looked at.
+                    if key.name != "isolate-tmp" {
+                        check(json!("maybe"), Some(Code::WrongType));
+                    }
+                    check(json!("yes"), None);
+                }
+                Kind::Word(words) => {
+                    words.iter().for_each(|word| check(json!(word), None));
+                    check(json!("zz"), Some(Code::UnknownWord));
+                }
+                Kind::AnyCase(words, older) => {
+                    words.iter().chain(*older).for_each(|word| check(json!(word.to_lowercase()), None));
+                    check(json!("zz"), Some(Code::UnknownWord));
+                }
+                Kind::Filled => check(json!(" "), Some(Code::MissingValue)),
+                Kind::Named(..) | Kind::Map(_) | Kind::List(_) | Kind::Variables | Kind::Texts => {
+                    check(json!("text"), Some(Code::WrongType));
+                }
+                _ => {}
+            }
+        }
+    }
+    none(&findings);
+}
+
+#[test]
+fn defaults_mean_what_is_absent() {
+    let mut findings = String::new();
+    for Place { shape, path } in places() {
+        for key in shape.keys().filter(|key| !key.is_required) {
+            let Some(default) = key.default else { continue };
+            let load = |value: Option<&str>| {
+                let text = with(&path, |mapping| {
+                    mapping.shift_remove(key.name);
+                    if let Some(value) = value {
+                        mapping.insert(key.name.to_owned(), json!(value));
+                    }
+                });
+                let source = Source { file_name: "svc.yml", text: &text };
+                load(source, &BTreeMap::new(), &|_| Ok("content".to_owned())).map(|loaded| loaded.spec)
+            };
+            let (absent, given) = (load(None), load(Some(default)));
+            if absent.is_err() || absent.as_ref().ok() != given.as_ref().ok() {
+                writeln!(findings, "{}: {default}: {given:?}", joined(&path, key.name)).unwrap();
+            }
+        }
+    }
+    none(&findings);
+}

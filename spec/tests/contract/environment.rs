@@ -45,9 +45,12 @@ fn every_variable_is_a_template_input() {
         "TASKCFG_ALL_SOMETHING",
         "ANYTHING_ELSE",
     ] {
-        row("1.9/no-special-names 5.1/other 5.2/template 5.1/SERVICE_NAME 5.1/FRAMEWORK_NAME 5.1/FRAMEWORK_PRINCIPAL 5.1/LIBMESOS_URI", || {
-            let text = rendered(task(&format!("cmd: say '{{{{{name}}}}}'")).with(name, "value"));
-            assert!(text.contains("cmd: say 'value'"), "{text}");
-        });
+        row(
+            "1.9/no-special-names 5.1/other 5.2/template 5.1/SERVICE_NAME 5.1/FRAMEWORK_NAME 5.1/FRAMEWORK_PRINCIPAL 5.1/LIBMESOS_URI",
+            || {
+                let text = rendered(task(&format!("cmd: say '{{{{{name}}}}}'")).with(name, "value"));
+                assert!(text.contains("cmd: say 'value'"), "{text}");
+            },
+        );
     }
 }

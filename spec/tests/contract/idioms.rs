@@ -28,7 +28,10 @@ fn sections_around_structure() {
     let text = "uris:\n{{#ON}}\n- a\n{{/ON}}\n- b\n{{^ON}}\nallow-decommission: true\n{{/ON}}";
     let on = fine("1.9/whole-keys 1.9/alternatives", pod(text).with("ON", "true"));
     let off = fine("1.9/whole-keys 1.9/alternatives", pod(text).with("ON", "false"));
-    assert_eq!((the_pod(&on).uris.as_slice(), the_pod(&on).allow_decommission), (["a".to_owned(), "b".to_owned()].as_slice(), false));
+    assert_eq!(
+        (the_pod(&on).uris.as_slice(), the_pod(&on).allow_decommission),
+        (["a".to_owned(), "b".to_owned()].as_slice(), false)
+    );
     assert_eq!((the_pod(&off).uris.as_slice(), the_pod(&off).allow_decommission), (["b".to_owned()].as_slice(), true));
     let text = "cmd: |\n  one\n    {{#ON}}\n    two\n    {{/ON}}\n  three";
     assert_eq!(the_task(&fine("1.9/block-scalars", task(text).with("ON", "1"))).cmd, "one\n  two\nthree\n");

@@ -21,7 +21,8 @@ fn plan(lines: &str) -> Input {
 
 #[test]
 fn plans_and_phases() {
-    let strategy = |text: &str| fine("3.1/plan-strategy", plan(&format!("{text}, phases: {{f: {{pod: p}}}}"))).plans[0].strategy;
+    let strategy =
+        |text: &str| fine("3.1/plan-strategy", plan(&format!("{text}, phases: {{f: {{pod: p}}}}"))).plans[0].strategy;
     assert_eq!(strategy("strategy:"), Strategy::Serial);
     assert_eq!(strategy("strategy: serial"), Strategy::Serial);
     assert_eq!(strategy("strategy: parallel"), Strategy::Parallel);
@@ -44,7 +45,8 @@ fn plans_and_phases() {
     refused("3.1/phase-strategy", phase(1, "strategy: random"), Code::UnknownWord, &format!("{AT}.strategy"));
     refused("3.1/phase-strategy", phase(1, "strategy: dependency"), Code::UnknownWord, &format!("{AT}.strategy"));
     assert!(fine("3.1/empty", root("plans: {}")).plans.is_empty());
-    let spec = warned("3.5/no-deploy", root("plans: {backup: {phases: {f: {pod: p}}}}"), Code::GeneratedDeployPlan, "plans");
+    let spec =
+        warned("3.5/no-deploy", root("plans: {backup: {phases: {f: {pod: p}}}}"), Code::GeneratedDeployPlan, "plans");
     assert_eq!(spec.plans.len(), 1);
 }
 
@@ -79,25 +81,36 @@ fn refused_steps() {
     assert!(message.contains("- default: [[first], [second]]"), "{message}");
     refused("3.1/steps", phase(1, "steps: {default: [[a]]}"), Code::StepShape, &at(""));
     let message = refused("3.2/missing", phase(3, "steps: [0: [[a]], 2: [[a]]]"), Code::MissingStepIndex, &at(""));
-    assert!(message.contains("phase first has no steps for instance 1") && message.contains("- default: []"), "{message}");
+    assert!(
+        message.contains("phase first has no steps for instance 1") && message.contains("- default: []"),
+        "{message}"
+    );
     let scaled = phase(4, "steps: [0: [[a]], 1: [[a]], 2: [[a]]]");
     let message = refused("3.2/scaled-up 8.2/9", scaled, Code::MissingStepIndex, &at(""));
     assert!(message.contains("instance 3"), "{message}");
-    let message = refused("3.2/unknown-task", phase(1, "steps: [default: [[c]]]"), Code::UnknownTask, &at(".0.default"));
+    let message =
+        refused("3.2/unknown-task", phase(1, "steps: [default: [[c]]]"), Code::UnknownTask, &at(".0.default"));
     assert!(message.contains("\"c\"") && message.contains("a, b"), "{message}");
 }
 
 #[test]
 fn custom_steps_are_remembered_as_such() {
     row("3.3/parallel-custom", || {
-        assert!(first(&fine("3.3/parallel-custom", phase(1, "strategy: parallel\nsteps: [default: [[a], [b]]]"))).has_custom_steps);
+        assert!(
+            first(&fine("3.3/parallel-custom", phase(1, "strategy: parallel\nsteps: [default: [[a], [b]]]")))
+                .has_custom_steps
+        );
         assert!(!first(&fine("3.3/parallel", phase(1, "strategy: parallel"))).has_custom_steps);
     });
 }
 
 #[test]
 fn tasks_of_one_step_that_exclude_each_other_are_said() {
-    let pods = |tasks: &str| root(&format!("pods: {{p: {{count: 1, resource-sets: {{s: {{cpus: 1}}}}, tasks: {{{tasks}}}}}}}\nplans: {{deploy: {{phases: {{f: {{pod: p}}}}}}}}"));
+    let pods = |tasks: &str| {
+        root(&format!(
+            "pods: {{p: {{count: 1, resource-sets: {{s: {{cpus: 1}}}}, tasks: {{{tasks}}}}}}}\nplans: {{deploy: {{phases: {{f: {{pod: p}}}}}}}}"
+        ))
+    };
     let set = "a: {goal: ONCE, cmd: x, resource-set: s}, b: {goal: ONCE, cmd: x, resource-set: s}";
     let spec = warned("3.4/conflict", pods(set), Code::StepConflict, "plans.deploy.phases.f");
     assert_eq!(steps(&spec), ["0:a+b"]);

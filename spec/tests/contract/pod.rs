@@ -6,7 +6,8 @@ use super::support::{fine, pod, refused, root, the_pod, warned};
 
 #[test]
 fn keys_of_both_generations() {
-    let pods = |name: &str| root(&format!("pods: {{{name}: {{count: 1, tasks: {{t: {{goal: ONCE, cmd: x, cpus: 1}}}}}}}}"));
+    let pods =
+        |name: &str| root(&format!("pods: {{{name}: {{count: 1, tasks: {{t: {{goal: ONCE, cmd: x, cpus: 1}}}}}}}}"));
     refused("2.3/type", pods("a__b"), Code::InvalidName, "pods.a__b");
     refused("2.3/type", pods("' '"), Code::InvalidName, "pods. ");
     for (count, expected) in [("0", 0), ("3", 3), ("'2'", 2)] {
@@ -47,7 +48,10 @@ fn keys_of_later_generations() {
     assert!(!the_pod(&fine("2.3/share-pid-namespace", pod(""))).share_pid_namespace);
     assert!(the_pod(&fine("2.3/share-pid-namespace", pod("share-pid-namespace: true"))).share_pid_namespace);
     assert!(the_pod(&fine("2.3/seccomp-unconfined", pod("seccomp-unconfined: true"))).seccomp_unconfined);
-    let profile = fine("2.3/seccomp-profile-name 8.1/valid-seccomp-info", pod("seccomp-unconfined: false\nseccomp-profile-name: f"));
+    let profile = fine(
+        "2.3/seccomp-profile-name 8.1/valid-seccomp-info",
+        pod("seccomp-unconfined: false\nseccomp-profile-name: f"),
+    );
     assert_eq!(the_pod(&profile).seccomp_profile_name.as_deref(), Some("f"));
     refused(
         "2.3/seccomp-profile-name 8.1/invalid-seccomp-info",

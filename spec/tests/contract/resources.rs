@@ -23,7 +23,11 @@ fn volumes() {
         refused("2.14/path", bad, Code::InvalidPath, &at("volume.path"));
     }
     refused("2.14/path", volume("type: ROOT, size: 1"), Code::RequiredKey, &at("volume.path"));
-    let kind = |text: &str| the_pod(&fine("2.14/type", volume(&format!("path: a, size: 1, {text}")))).resource_sets[0].volumes[0].kind.clone();
+    let kind = |text: &str| {
+        the_pod(&fine("2.14/type", volume(&format!("path: a, size: 1, {text}")))).resource_sets[0].volumes[0]
+            .kind
+            .clone()
+    };
     assert_eq!(kind("type: ROOT"), VolumeKind::Root);
     assert_eq!(kind("type: MOUNT"), VolumeKind::Mount { profiles: Vec::new() });
     refused("2.14/type", volume("path: a, type: PATH, size: 1"), Code::UnknownWord, &at("volume.type"));
@@ -77,7 +81,8 @@ fn port_keys() {
 #[test]
 fn ports_of_one_service() {
     let twice = ports("a: {port: 80}, b: {port: 80}");
-    let message = refused("2.15/duplicate-number 8.1/invalid-duplicate-ports", twice, Code::DuplicatePort, &at("ports.b"));
+    let message =
+        refused("2.15/duplicate-number 8.1/invalid-duplicate-ports", twice, Code::DuplicatePort, &at("ports.b"));
     assert!(message.contains("80"), "{message}");
     fine("2.15/duplicate-number", ports("a: {port: 0}, b: {port: 0}"));
     let collision = ports("a: {port: 1, vip: {prefix: b, port: 80}}, b: {port: 2}");
@@ -102,7 +107,10 @@ fn ranges() {
     let ranges = |text: &str| port("", text).ranges;
     let range = |begin, end| PortRange { begin, end };
     assert_eq!(ranges("port: 0, ranges: [{begin: 1, end: 2}, {begin: 5, end: 5}]"), [range(1, 2), range(5, 5)]);
-    assert_eq!(ranges("port: 0, ranges: [{end: 9}, {begin: 3}, {begin: 4, end: 0}]"), [range(0, 9), range(3, 65535), range(4, 65535)]);
+    assert_eq!(
+        ranges("port: 0, ranges: [{end: 9}, {begin: 3}, {begin: 4, end: 0}]"),
+        [range(0, 9), range(3, 65535), range(4, 65535)]
+    );
     assert_eq!(ranges("port: 0, vip: {port: 80}, ranges: [{begin: 1, end: 2}]"), [range(1, 2)]);
     let reversed = ports("a: {port: 0, ranges: [{begin: 2, end: 1}]}");
     refused("2.16/reversed", reversed, Code::InvalidPortRange, &at("ports.a.ranges.0"));

@@ -93,8 +93,12 @@ fn messages_have_paths_and_come_together() {
     refused("2.28/required", task("-cmd"), Code::RequiredKey, &of_task("cmd"));
     refused("2.28/required", task("-goal"), Code::RequiredKey, &of_task("goal"));
     refused("2.28/required", task("ports: {a: {}}"), Code::RequiredKey, &of_task("ports.a.port"));
-    let message =
-        refused("2.28/unknown-set", task("resource-set: no\n-cpus"), Code::UnknownResourceSet, &of_task("resource-set"));
+    let message = refused(
+        "2.28/unknown-set",
+        task("resource-set: no\n-cpus"),
+        Code::UnknownResourceSet,
+        &of_task("resource-set"),
+    );
     assert!(message.contains("\"no\""), "{message}");
     refused(
         "2.28/duplicates 2.19/unique-dest",
@@ -108,7 +112,11 @@ fn messages_have_paths_and_come_together() {
         Code::DuplicateKey,
         &of_task("configs.a"),
     );
-    let message =
-        refused("2.28/words", task("discovery: {visibility: ALL}"), Code::UnknownWord, &of_task("discovery.visibility"));
+    let message = refused(
+        "2.28/words",
+        task("discovery: {visibility: ALL}"),
+        Code::UnknownWord,
+        &of_task("discovery.visibility"),
+    );
     assert!(message.contains("FRAMEWORK, CLUSTER, EXTERNAL"), "{message}");
 }

@@ -41,7 +41,7 @@ fn merged(lines: &str, defaults: &[(&str, &str)], indent: usize) -> String {
             writeln!(text, "{:indent$}{name}: {value}", "").unwrap();
         }
     }
-    for line in lines.lines().filter(|line| !line.starts_with('-') || line.starts_with("- ")) {
+    for line in lines.lines().filter(|line| !line.starts_with('-') || line.starts_with("- ") || *line == "-") {
         writeln!(text, "{:indent$}{line}", "").unwrap();
     }
     text
@@ -133,7 +133,7 @@ pub(crate) fn refused(rows: &str, input: impl Into<Input>, code: Code, path: &st
         Ok(loaded) => panic!("{rows}: accepted: {:#?}", loaded.spec),
         Err(report) => {
             let errors: Vec<_> =
-                report.diagnostics.into_iter().filter(|diagnostic| diagnostic.severity() == Severity::Error).collect();
+                report.diagnostics.into_iter().filter(|diagnostic| diagnostic.severity == Severity::Error).collect();
             let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
             assert_eq!(relevant(errors), [(code, path.to_owned())], "{rows}:\n{message}");
             message

@@ -59,7 +59,8 @@ fn resources() {
 
 #[test]
 fn resource_sets() {
-    let with = |lines: &str| pod(&format!("resource-sets: {{s: {{cpus: 1}}}}\ntasks:\n  t: {{goal: ONCE, cmd: x, {lines}}}"));
+    let with =
+        |lines: &str| pod(&format!("resource-sets: {{s: {{cpus: 1}}}}\ntasks:\n  t: {{goal: ONCE, cmd: x, {lines}}}"));
     let spec = fine("2.11/resource-set", with("resource-set: s"));
     assert_eq!((the_task(&spec).resource_set.as_str(), the_pod(&spec).resource_sets.len()), ("s", 1));
     refused("2.11/resource-set", with("resource-set: other"), Code::UnknownResourceSet, &at("resource-set"));
@@ -73,9 +74,13 @@ fn resource_sets() {
     assert!(set.gpus.is_some() && set.limits.cpus == Some(Limit::Unlimited));
     let unused = pod("resource-sets: {s: {cpus: 0}}");
     refused("2.13/unused", unused, Code::OutOfRange, "pods.p.resource-sets.s.cpus");
-    let both = pod("resource-sets: {s: {cpus: 1, volume: {path: a, type: ROOT, size: 1}, volumes: {v: {path: b, type: ROOT, size: 1}}}}");
+    let both = pod(
+        "resource-sets: {s: {cpus: 1, volume: {path: a, type: ROOT, size: 1}, volumes: {v: {path: b, type: ROOT, size: 1}}}}",
+    );
     refused("2.13/keys", both, Code::VolumeAndVolumes, "pods.p.resource-sets.s.volume");
-    let shared = pod("resource-sets: {s: {cpus: 1}}\ntasks:\n  t: {goal: ONCE, cmd: x, resource-set: s}\n  u: {goal: ONCE, cmd: x, resource-set: s}");
+    let shared = pod(
+        "resource-sets: {s: {cpus: 1}}\ntasks:\n  t: {goal: ONCE, cmd: x, resource-set: s}\n  u: {goal: ONCE, cmd: x, resource-set: s}",
+    );
     // Nothing says in which order they run, so that the generated plan has them in one step, which is in error.
     row("2.13/shared", || {
         let spec = super::support::loaded(shared).unwrap();
@@ -106,7 +111,10 @@ fn environment_and_configs() {
     let spec = fine("2.11/env 2.18/env", task("env: {A: $B, 'odd name': 1, C: true}"));
     let env = &the_task(&spec).env;
     assert_eq!((env["A"].as_str(), env["odd name"].as_str(), env["C"].as_str()), ("$B", "1", "true"));
-    let spec = fine("2.11/configs 2.19/template 2.19/dest 1.1/configs-verbatim", task("configs: {a: {template: f, dest: ../../d}}"));
+    let spec = fine(
+        "2.11/configs 2.19/template 2.19/dest 1.1/configs-verbatim",
+        task("configs: {a: {template: f, dest: ../../d}}"),
+    );
     let config = &the_task(&spec).configs[0];
     assert_eq!((config.content.as_str(), config.dest.as_str()), ("verbatim {{TAG}}", "../../d"));
     let code = Code::ConfigTemplateUnreadable;
@@ -138,7 +146,10 @@ fn check(name: &str, keys: &[(&str, &str)], without: &str, instead: Option<&str>
 
 #[test]
 fn health_checks() {
-    let spec = fine("2.11/health-check 2.20/interval 2.20/grace-period 2.20/delay 2.20/timeout", check("health-check", HEALTH, "", None));
+    let spec = fine(
+        "2.11/health-check 2.20/interval 2.20/grace-period 2.20/delay 2.20/timeout",
+        check("health-check", HEALTH, "", None),
+    );
     let health = the_task(&spec).health_check.clone().unwrap();
     let numbers = (health.interval_secs, health.grace_period_secs, health.delay_secs, health.timeout_secs);
     assert_eq!((numbers, health.max_consecutive_failures), ((0, 0, 0, 0), 1));
@@ -177,7 +188,8 @@ fn readiness_checks() {
 
 #[test]
 fn discovery() {
-    let of = |rows: &str, text: &str| the_task(&fine(rows, task(&format!("discovery: {text}")))).discovery.clone().unwrap();
+    let of =
+        |rows: &str, text: &str| the_task(&fine(rows, task(&format!("discovery: {text}")))).discovery.clone().unwrap();
     assert_eq!(of("2.11/discovery 2.22/prefix", "{prefix: a}").prefix.as_deref(), Some("a"));
     assert_eq!(of("2.22/visibility", "{}").visibility, Visibility::Cluster);
     assert_eq!(of("2.22/visibility", "{visibility: EXTERNAL}").visibility, Visibility::External);
@@ -198,7 +210,8 @@ fn labels() {
     assert_eq!(colon, pairs(&[("label1", "x"), ("label2", "path:/")]));
     assert_eq!(of("2.23/trailing-comma", "'a:b,'"), pairs(&[("a", "b")]));
     assert_eq!(of("2.23/trimmed", "'a:b, c:d'"), pairs(&[("a", "b"), ("c", "d")]));
-    let refuse = |rows: &str, text: &str| refused(rows, task(&format!("labels: {text}")), Code::InvalidLabel, &at("labels"));
+    let refuse =
+        |rows: &str, text: &str| refused(rows, task(&format!("labels: {text}")), Code::InvalidLabel, &at("labels"));
     refuse("2.23/malformed 8.1/invalid-task-labels-format", "'key1,val1:x'");
     refuse("2.23/malformed", "a");
     refuse("2.23/malformed 8.1/invalid-task-labels-blank", "' '");
@@ -211,7 +224,10 @@ fn labels() {
 
 #[test]
 fn transport_encryption() {
-    let spec = fine("2.11/transport-encryption 2.24/name 2.24/type", task("transport-encryption: [{name: a, type: TLS}, {name: b, type: KEYSTORE}]"));
+    let spec = fine(
+        "2.11/transport-encryption 2.24/name 2.24/type",
+        task("transport-encryption: [{name: a, type: TLS}, {name: b, type: KEYSTORE}]"),
+    );
     let kinds: Vec<_> = the_task(&spec).transport_encryption.iter().map(|encryption| encryption.kind).collect();
     assert_eq!(kinds, [TransportEncryptionKind::Tls, TransportEncryptionKind::Keystore]);
     let path = |key: &str| at(&format!("transport-encryption.0.{key}"));

@@ -2,7 +2,7 @@
 
 use mainstay_spec::Code;
 
-use super::support::{Input, fine, loaded, refused, rendered, root, row, task, warned};
+use super::support::{Input, fine, loaded, refused, root, row, task, warned};
 
 /// What a tag comes out as, with the variable `X`.
 #[track_caller]
@@ -35,17 +35,27 @@ fn values_and_their_truth() {
     row("1.3/unset", || assert_eq!((shown("{{X}}", None), truth(None)), (String::new(), "no".to_owned())));
     row("1.3/empty", || assert_eq!((shown("{{X}}", Some("")), truth(Some(""))), (String::new(), "no".to_owned())));
     for word in ["false", "False", "FALSE"] {
-        row("1.3/false", || assert_eq!((shown("{{X}}", Some(word)), truth(Some(word))), ("false".to_owned(), "no".to_owned())));
+        row("1.3/false", || {
+            assert_eq!((shown("{{X}}", Some(word)), truth(Some(word))), ("false".to_owned(), "no".to_owned()));
+        });
     }
     for word in ["true", "True", "TRUE"] {
-        row("1.3/true 8.2/3", || assert_eq!((shown("{{X}}", Some(word)), truth(Some(word))), ("true".to_owned(), "yes".to_owned())));
+        row("1.3/true 8.2/3", || {
+            assert_eq!((shown("{{X}}", Some(word)), truth(Some(word))), ("true".to_owned(), "yes".to_owned()));
+        });
     }
     for word in ["0", "no", "off", "null", "none", "[]", "{}"] {
-        row("1.3/words 8.2/4", || assert_eq!((shown("{{{X}}}", Some(word)), truth(Some(word))), (word.to_owned(), "yes".to_owned())));
+        row("1.3/words 8.2/4", || {
+            assert_eq!((shown("{{{X}}}", Some(word)), truth(Some(word))), (word.to_owned(), "yes".to_owned()));
+        });
     }
-    row("1.3/blanks", || assert_eq!((shown("{{X}}", Some("  ")), truth(Some("  "))), ("  ".to_owned(), "yes".to_owned())));
+    row("1.3/blanks", || {
+        assert_eq!((shown("{{X}}", Some("  ")), truth(Some("  "))), ("  ".to_owned(), "yes".to_owned()));
+    });
     row("1.3/other", || assert_eq!((shown("{{X}}", Some("a")), truth(Some("a"))), ("a".to_owned(), "yes".to_owned())));
-    row("1.3/surrounded", || assert_eq!((shown("{{X}}", Some(" FALSE ")), truth(Some(" FALSE "))), (" FALSE ".to_owned(), "yes".to_owned())));
+    row("1.3/surrounded", || {
+        assert_eq!((shown("{{X}}", Some(" FALSE ")), truth(Some(" FALSE "))), (" FALSE ".to_owned(), "yes".to_owned()));
+    });
     row("8.1/test-render-inverted", || {
         assert_eq!(shown("{{^X}}inverted {{X}}{{/X}}", Some("false")), "inverted false");
         assert_eq!(shown("{{^X}}inverted {{X}}{{/X}}", Some("")), "inverted ");
@@ -63,7 +73,9 @@ fn what_the_sdk_escaped_is_used_as_it_is_with_a_warning() {
             assert_eq!(codes, [Code::ValueNotEscaped], "{value:?}");
             assert!(loaded.rendered.contains(value), "{value:?}");
         });
-        row("1.2/raw", || assert!(loaded(task("cmd: |-\n  {{{X}}}").with("X", value)).unwrap().warnings.is_empty(), "{value:?}"));
+        row("1.2/raw", || {
+            assert!(loaded(task("cmd: |-\n  {{{X}}}").with("X", value)).unwrap().warnings.is_empty(), "{value:?}");
+        });
     }
     fine("1.4/slash", task("cmd: '{{X}}'").with("X", "a/b"));
 }
@@ -76,7 +88,8 @@ fn missing_variables() {
     };
     row("1.6/variable 1.6/default-mode", || {
         assert_eq!((lines("{{X}}"), lines("{{{X}}}"), lines("{{&X}}")), (1, 1, 1));
-        let loaded = loaded("name: n{{X}}\n# {{X}}\npods: {p: {count: 1, tasks: {t: {goal: ONCE, cmd: x, cpus: 1}}}}").unwrap();
+        let loaded =
+            loaded("name: n{{X}}\n# {{X}}\npods: {p: {count: 1, tasks: {t: {goal: ONCE, cmd: x, cpus: 1}}}}").unwrap();
         assert!(loaded.warnings[0].message.contains("X is not set"), "{:?}", loaded.warnings);
         assert!(loaded.warnings[0].message.contains("(lines 1, 2)"), "{:?}", loaded.warnings);
     });
@@ -85,7 +98,8 @@ fn missing_variables() {
     row("1.6/inverted-inside", || assert_eq!(lines("{{^X}}{{X}}{{/X}}"), 1));
     fine("1.6/empty", task("cmd: a{{X}}").with("X", ""));
     warned("1.6/residual-tag", task("cmd: a {{{X}}}").with("X", "{{LEFT}}"), Code::LeftoverTag, "");
-    let message = refused("1.6/required-number", super::support::pod("count: {{COUNT}}"), Code::MissingValue, "pods.p.count");
+    let message =
+        refused("1.6/required-number", super::support::pod("count: {{COUNT}}"), Code::MissingValue, "pods.p.count");
     assert!(message.contains("COUNT is not set"), "{message}");
 }
 

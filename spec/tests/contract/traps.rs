@@ -6,7 +6,9 @@ use super::support::{Input, fine, loaded, phase, pod, refused, root, row, task, 
 
 #[test]
 fn templates() {
-    let options = |tag: &str| pod(&format!("external-volumes: {{a: {{type: DOCKER, container-path: c, driver-options: '{tag}'}}}}"));
+    let options = |tag: &str| {
+        pod(&format!("external-volumes: {{a: {{type: DOCKER, container-path: c, driver-options: '{tag}'}}}}"))
+    };
     // The SDK escapes the sign and then refuses the option; here the value is used as it is.
     row("8.2/1", || {
         let loaded = loaded(options("{{OPTS}}").with("OPTS", "a=b;c=d")).unwrap();
@@ -25,7 +27,10 @@ fn templates() {
 fn resources_and_steps() {
     let text = pod("resource-sets: {s: {cpus: 1}}\ntasks: {t: {goal: ONCE, cmd: x, resource-set: s, memory: 9}}");
     let spec = warned("8.2/7", text, Code::KeyWithoutEffect, "pods.p.tasks.t.memory");
-    assert_eq!((the_pod(&spec).resource_sets[0].cpus, the_pod(&spec).resource_sets[0].memory_mb), (Some(Scalar::from_units(1)), None));
+    assert_eq!(
+        (the_pod(&spec).resource_sets[0].cpus, the_pod(&spec).resource_sets[0].memory_mb),
+        (Some(Scalar::from_units(1)), None)
+    );
     let spec = fine("8.2/8", phase(3, "steps: [0: [[a]], default: []]"));
     assert_eq!(spec.plans[0].phases[0].steps.len(), 1);
     let entries = "steps:\n{{#ON}}\n- default: [[a]]\n{{/ON}}\n{{#OFF}}\n- default: [[b]]\n{{/OFF}}";
@@ -64,6 +69,8 @@ fn texts() {
         let codes: Vec<_> = loaded.warnings.iter().map(|warning| warning.code).collect();
         assert!(codes.contains(&Code::EmptyListItem), "{codes:?}");
     });
-    let same = pod("volume: {path: a, type: ROOT, size: 1}\ntasks: {t: {goal: ONCE, cmd: x, cpus: 1, volume: {path: a, type: ROOT, size: 1}}}");
+    let same = pod(
+        "volume: {path: a, type: ROOT, size: 1}\ntasks: {t: {goal: ONCE, cmd: x, cpus: 1, volume: {path: a, type: ROOT, size: 1}}}",
+    );
     refused("8.2/18", same, Code::DuplicatePath, "pods.p.tasks.t.volume");
 }
