@@ -256,7 +256,11 @@ fn specifications_load_without_a_warning() {
             assert!(warnings.iter().any(|warning| warning.code == Code::Deprecated), "{}", case.name);
             continue;
         }
-        findings.extend(warnings.iter().map(|warning| format!("{}: {warning:?}", case.name)));
+        // What everybody tries first can be started today; the rest shows what the language has.
+        let is_first = case.is_plain && file_name(&case.yml) == "svc.yml";
+        let counts = |code: Code| is_first || code != Code::NotSupportedYet;
+        let warnings = warnings.iter().filter(|warning| counts(warning.code));
+        findings.extend(warnings.map(|warning| format!("{}: {warning:?}", case.name)));
     }
     none(&findings);
 }
