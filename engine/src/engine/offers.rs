@@ -206,6 +206,7 @@ impl Engine {
             parameters: &wanted.parameters,
             stored: &stored,
             placement,
+            local_region: self.master.region.as_deref().or(wanted.spec.region.as_deref()),
             all_tasks: &all_tasks,
             counts: &Counts::default(),
         };

@@ -198,6 +198,7 @@ pub(crate) struct World {
     pub(crate) master: Master,
     pub(crate) ids: Generator,
     pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) local_region: Option<String>,
 }
 
 impl World {
@@ -210,6 +211,7 @@ impl World {
             master: Master { free: roomy(), executor: None, used: Vec::new() },
             ids: Generator::seeded(1),
             parameters: BTreeMap::new(),
+            local_region: None,
         }
     }
 
@@ -263,6 +265,7 @@ impl World {
             parameters: &self.parameters,
             stored: &stored,
             placement: rule.as_ref(),
+            local_region: self.local_region.as_deref(),
             all_tasks: &all_tasks,
             counts: &Counts::default(),
         };

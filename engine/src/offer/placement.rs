@@ -10,10 +10,12 @@ mod count;
 mod key;
 mod matcher;
 mod max_per;
+mod pod_type;
+mod region;
 mod round_robin;
 
 pub use count::Counts;
-pub use mainstay_spec::placement::{Counted, Key, Matcher, Rule};
+pub use mainstay_spec::placement::{Counted, Key, Matcher, Neighbour, Rule};
 
 use super::Offer;
 use super::report::{Outcome, Reason};
@@ -31,7 +33,9 @@ pub fn check(rule: &Rule, requirement: &Requirement<'_>, offer: &Offer) -> Outco
             let children = children(rules);
             let passing = children.iter().filter(|child| child.passed).count();
             let reason = Reason::RulesPassing { passing, of: children.len() };
-            return Outcome { stage, passed: passing == children.len(), reason, children };
+            // Of nothing: fails, as in the SDK.
+            let passed = passing == children.len() && !children.is_empty();
+            return Outcome { stage, passed, reason, children };
         }
         Rule::Or(rules) => {
             let children = children(rules);
@@ -39,14 +43,38 @@ pub fn check(rule: &Rule, requirement: &Requirement<'_>, offer: &Offer) -> Outco
             let reason = Reason::RulesPassing { passing, of: children.len() };
             return Outcome { stage, passed: passing > 0, reason, children };
         }
+        // Nobody knows what the opposite of an unknown rule is: it must not open what was meant to be closed.
+        Rule::Not(rule) if has_unknown(rule) => (false, Reason::UnknownRule),
         Rule::Not(rule) => {
             let child = check(rule, requirement, offer);
             return Outcome { stage, passed: !child.passed, reason: Reason::Negated, children: vec![child] };
         }
         Rule::Passthrough => (true, Reason::NoPlacementRule),
-        Rule::LocalRegion | Rule::Agent(_) | Rule::PodType { .. } | Rule::Unknown(_) => (false, Reason::UnknownRule),
+        Rule::LocalRegion => region::check(requirement, offer),
+        Rule::Agent(wanted) if offer.agent_id.as_str() == wanted => (true, Reason::AgentMatches),
+        Rule::Agent(wanted) => {
+            (false, Reason::AgentMatchesNot { found: offer.agent_id.clone(), wanted: wanted.clone() })
+        }
+        Rule::PodType { pod_type, neighbour } => pod_type::check(pod_type, *neighbour, requirement, offer),
+        Rule::Unknown(_) => (false, Reason::UnknownRule),
     };
     Outcome::new(stage, passed, reason)
+}
+
+/// Whether a rule of an unknown kind is in it.
+fn has_unknown(rule: &Rule) -> bool {
+    match rule {
+        Rule::Unknown(_) => true,
+        Rule::And(rules) | Rule::Or(rules) => rules.iter().any(has_unknown),
+        Rule::Not(rule) => has_unknown(rule),
+        Rule::Match { .. }
+        | Rule::MaxPer { .. }
+        | Rule::RoundRobin { .. }
+        | Rule::Passthrough
+        | Rule::LocalRegion
+        | Rule::Agent(_)
+        | Rule::PodType { .. } => false,
+    }
 }
 
 #[cfg(test)]
@@ -71,11 +99,13 @@ mod tests {
             let (name, place) = text.split_once('@').unwrap();
             let mut parts = name.rsplitn(3, '-');
             let (_task, index, pod_type) = (parts.next(), parts.next().unwrap(), parts.next().unwrap());
+            let place_text = place.split('/').next().unwrap();
             let mut place = place.split('/').map(some);
             Task {
                 name: crate::ids::TaskName::parse(name).unwrap(),
                 pod: PodInstance { pod_type: pod_type.into(), index: index.parse().unwrap() },
                 hostname: place.next().unwrap(),
+                agent_id: crate::ids::AgentId::parse(place_text.replace("host1", "agent-1")).unwrap(),
                 region: None,
                 attributes: place.next().unwrap().map(|rack| ("rack".to_owned(), rack)).into_iter().collect(),
                 zone: place.next().unwrap(),
@@ -88,10 +118,17 @@ mod tests {
     /// The offer is of `host1`, rack `r1`, region `west`, without a zone.
     #[track_caller]
     fn check(rule: &str, others: &[&str], expected: &str) {
+        check_rule(&Rule::parse(rule, "hello").unwrap().unwrap(), None, others, expected);
+    }
+
+    /// A rule made in code; a stored task on `host1` is on the offer's agent.
+    #[track_caller]
+    fn check_rule(rule: &Rule, local_region: Option<&str>, others: &[&str], expected: &str) {
         let mut world = World::new(pod());
         world.others = tasks(&mut world, others);
         world.master.free = roomy();
-        world.pod_mut().placement = Rule::parse(rule, "hello").unwrap();
+        world.local_region = local_region.map(str::to_owned);
+        world.pod_mut().placement = Some(rule.clone());
         let evaluation = world.evaluate(&["server"], crate::offer::requirement::Recovery::None);
         let outcome = evaluation.report.outcomes.get(1).unwrap();
         assert_eq!(outcome.stage, "PlacementRuleEvaluationStage");
@@ -171,5 +208,132 @@ mod tests {
             "true attribute rack 'r1' has 1 pods of this type, the least is 1",
         );
         check("@zone:GROUP_BY", &[], "false The agent has no zone");
+    }
+
+    #[test]
+    fn regions_and_zones_count_like_any_other_value() {
+        let mut world = World::new(pod());
+        let others = ["hello-1-a@h1/-/-", "hello-2-a@h2/-/-", "hello-3-a@h3/-/-"];
+        world.others = tasks(&mut world, &others);
+        for (task, region) in world.others.iter_mut().zip(["west", "west", "east"]) {
+            task.region = Some(region.into());
+            task.zone = Some(format!("{region}-1"));
+        }
+        let mut offer = crate::offer::fixture::offer(roomy());
+        offer.zone = Some("west-1".into());
+        let mut check = |rule: &str, expected: &str| {
+            world.pod_mut().placement = Rule::parse(rule, "hello").unwrap();
+            let evaluation = world.evaluate_offer(&offer, &["server"], crate::offer::requirement::Recovery::None);
+            let outcome = evaluation.report.outcomes.get(1).unwrap();
+            assert_eq!(format!("{} {}", outcome.passed, outcome.reason), expected, "{rule}");
+        };
+        check("@region:MAX_PER:3", "true region 'west' has 2 of at most 3 pods of this type");
+        check("@region:MAX_PER:2", "false region 'west' already has 2 pods of this type, at most 2 may be");
+        check("@zone:UNIQUE", "false zone 'west-1' already has 2 pods of this type, at most 1 may be");
+        check("@zone:MAX_PER:3", "true zone 'west-1' has 2 of at most 3 pods of this type");
+        check(
+            "@region:GROUP_BY:2",
+            "false region 'west' has 2 pods of this type while others have 1 (least) to 2 (most)",
+        );
+        check("@zone:GROUP_BY", "false zone 'west-1' has 2 pods of this type while others have 1 (least) to 2 (most)");
+    }
+
+    #[test]
+    fn what_is_counted_is_named() {
+        let max = |counted| Rule::MaxPer { key: Key::Hostname, max: 1, counted };
+        let others = ["hello-1-a@host1/-/-", "world-0-db@host1/-/-"];
+        let check = |counted, expected: &str| check_rule(&max(counted), None, &others, expected);
+        check(Counted::All, "false hostname 'host1' already has 2 pods of any type, at most 1 may be");
+        check(
+            Counted::Pods("world".into()),
+            "false hostname 'host1' already has 1 pods of type 'world', at most 1 may be",
+        );
+        check(
+            Counted::TaskNames(Matcher::regex("world-.*").unwrap()),
+            "false hostname 'host1' already has 1 pods with a task named 'world-.*', at most 1 may be",
+        );
+        check(Counted::Pods("none".into()), "true hostname 'host1' has 0 of at most 1 pods of type 'none'");
+        let spread = Rule::RoundRobin { key: Key::Hostname, expected: None, counted: Counted::All };
+        check_rule(&spread, None, &others, "true hostname 'host1' has 2 pods of any type, the least is 2");
+    }
+
+    #[test]
+    fn the_local_region_is_that_of_the_master() {
+        let check = |local, expected: &str| check_rule(&Rule::LocalRegion, local, &[], expected);
+        check(Some("west"), "true The agent is in the region of the master");
+        check(Some("east"), "false The agent is in region 'west', the master in 'east'");
+        check(None, "true The region of the master is not known: every region counts as its own");
+        let mut world = World::new(pod());
+        world.local_region = Some("east".into());
+        world.pod_mut().placement = Some(Rule::LocalRegion);
+        let mut offer = crate::offer::fixture::offer(roomy());
+        offer.region = None;
+        let evaluation = world.evaluate_offer(&offer, &["server"], crate::offer::requirement::Recovery::None);
+        let reason = evaluation.report.outcomes.get(1).unwrap().reason.to_string();
+        assert_eq!(reason, "The agent has no region, it counts as in that of the master");
+    }
+
+    #[test]
+    fn no_rule_at_all_is_none_that_passes() {
+        check_rule(&Rule::And(Vec::new()), None, &[], "false 0 of 0 rules are passing");
+        check_rule(&Rule::Or(Vec::new()), None, &[], "false 0 of 0 rules are passing");
+        check_rule(&Rule::Passthrough, None, &[], "true No placement rule defined");
+    }
+
+    #[test]
+    fn an_agent_is_named_by_its_id() {
+        check_rule(&Rule::Agent("agent-1".into()), None, &[], "true The agent is the one that the rule names");
+        check_rule(&Rule::Agent("agent".into()), None, &[], "false The agent is 'agent-1', the rule names 'agent'");
+    }
+
+    #[test]
+    fn pods_of_another_type_are_avoided_or_sought() {
+        let rule = |pod_type: &str, neighbour| Rule::PodType { pod_type: pod_type.into(), neighbour };
+        let avoid = rule("world", Neighbour::Avoid);
+        let seek = rule("world", Neighbour::Colocate);
+        let none = "true There is no pod of the other type yet";
+        // A type that only begins alike is another type.
+        for others in [&[][..], &["hello-1-a@host1/-/-", "world-wide-1-a@host1/-/-"]] {
+            check_rule(&avoid, None, others, none);
+            check_rule(&seek, None, others, none);
+        }
+        let here = ["world-1-a@host1/-/-", "world-1-b@host1/-/-", "world-2-a@host2/-/-"];
+        check_rule(&avoid, None, &here, "false The agent has 1 pods of type 'world', which the rule avoids");
+        check_rule(&seek, None, &here, "true The agent has 1 pods of the type that the rule seeks");
+        let there = ["world-1-a@host2/-/-", "world-2-a@host3/-/-"];
+        check_rule(&avoid, None, &there, "true None of the 2 pods that the rule avoids is on the agent");
+        check_rule(
+            &seek,
+            None,
+            &there,
+            "false None of the 2 pods of type 'world', which the rule seeks, is on the agent",
+        );
+    }
+
+    #[test]
+    fn a_pod_does_not_avoid_itself() {
+        let avoid = Rule::PodType { pod_type: "hello".into(), neighbour: Neighbour::Avoid };
+        check_rule(&avoid, None, &["hello-0-old@host1/-/-"], "true There is no pod of the other type yet");
+        check_rule(
+            &avoid,
+            None,
+            &["hello-0-old@host1/-/-", "hello-1-a@host1/-/-"],
+            "false The agent has 1 pods of type 'hello', which the rule avoids",
+        );
+    }
+
+    #[test]
+    fn an_unknown_rule_never_passes_and_its_negation_says_so() {
+        let unknown = || Rule::Unknown("{}".into());
+        check_rule(&unknown(), None, &[], "false A rule of an unknown kind never passes");
+        check_rule(&Rule::Or(vec![unknown(), Rule::Passthrough]), None, &[], "true 1 of 2 rules are passing");
+        // Nobody knows what the opposite of an unknown rule would be.
+        check_rule(&Rule::Not(Box::new(unknown())), None, &[], "false A rule of an unknown kind never passes");
+        check_rule(
+            &Rule::Not(Box::new(Rule::And(vec![Rule::Passthrough, unknown()]))),
+            None,
+            &[],
+            "false A rule of an unknown kind never passes",
+        );
     }
 }

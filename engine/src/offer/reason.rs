@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::placement::Key;
-use crate::ids::{ExecutorId, PersistenceId, ResourceId, TaskName};
+use crate::ids::{AgentId, ExecutorId, PersistenceId, ResourceId, TaskName};
 use crate::units::Scalar;
 
 /// What one stage found out. Closed: a new finding is a new variant here.
@@ -53,24 +53,28 @@ pub enum Reason {
     },
     BelowMax {
         key: Key,
+        of: Of,
         found: String,
         pods: usize,
         max: u32,
     },
     MaxReached {
         key: Key,
+        of: Of,
         found: String,
         pods: usize,
         max: u32,
     },
     Balanced {
         key: Key,
+        of: Of,
         found: String,
         pods: usize,
         least: usize,
     },
     Unbalanced {
         key: Key,
+        of: Of,
         found: String,
         pods: usize,
         least: usize,
@@ -78,9 +82,39 @@ pub enum Reason {
     },
     OtherValuesFirst {
         key: Key,
+        of: Of,
         found: String,
         known: usize,
         expected: u32,
+    },
+    RegionLocal,
+    RegionRemote {
+        found: String,
+        local: String,
+    },
+    /// An agent without a region.
+    RegionAbsent,
+    /// A master without a region.
+    RegionUnknown,
+    AgentMatches,
+    AgentMatchesNot {
+        found: AgentId,
+        wanted: String,
+    },
+    NoPodOfType,
+    Beside {
+        here: usize,
+    },
+    NotBeside {
+        pod_type: String,
+        all: usize,
+    },
+    Away {
+        all: usize,
+    },
+    NotAway {
+        pod_type: String,
+        here: usize,
     },
     Negated,
     RulesPassing {
@@ -221,6 +255,27 @@ pub enum Reason {
     },
 }
 
+/// What a counting rule has counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the Display text says what each means")]
+pub enum Of {
+    SameType,
+    Type(String),
+    AnyType,
+    TasksNamed(String),
+}
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SameType => f.write_str("pods of this type"),
+            Self::Type(pod_type) => write!(f, "pods of type '{pod_type}'"),
+            Self::AnyType => f.write_str("pods of any type"),
+            Self::TasksNamed(pattern) => write!(f, "pods with a task named '{pattern}'"),
+        }
+    }
+}
+
 /// How much of a resource is missing.
 ///
 /// Units: cores, MB.
@@ -289,23 +344,38 @@ impl fmt::Display for Reason {
             Self::MatchesNot { key, found, wanted } => write!(f, "{key} '{found}' does not match '{wanted}'"),
             Self::KeyAbsent { key } => write!(f, "The agent has no {key}"),
             Self::KeyAbsentAllowed { key } => write!(f, "The agent has no {key}, which this rule permits"),
-            Self::BelowMax { key, found, pods, max } => {
-                write!(f, "{key} '{found}' has {pods} of at most {max} pods of this type")
+            Self::BelowMax { key, of, found, pods, max } => {
+                write!(f, "{key} '{found}' has {pods} of at most {max} {of}")
             }
-            Self::MaxReached { key, found, pods, max } => {
-                write!(f, "{key} '{found}' already has {pods} pods of this type, at most {max} may be")
+            Self::MaxReached { key, of, found, pods, max } => {
+                write!(f, "{key} '{found}' already has {pods} {of}, at most {max} may be")
             }
-            Self::Balanced { key, found, pods, least } => {
-                write!(f, "{key} '{found}' has {pods} pods of this type, the least is {least}")
+            Self::Balanced { key, of, found, pods, least } => {
+                write!(f, "{key} '{found}' has {pods} {of}, the least is {least}")
             }
-            Self::Unbalanced { key, found, pods, least, most } => write!(
-                f,
-                "{key} '{found}' has {pods} pods of this type while others have {least} (least) to {most} (most)"
-            ),
-            Self::OtherValuesFirst { key, found, known, expected } => write!(
-                f,
-                "{key} '{found}' already has pods of this type while only {known} of {expected} expected values have any"
-            ),
+            Self::Unbalanced { key, of, found, pods, least, most } => {
+                write!(f, "{key} '{found}' has {pods} {of} while others have {least} (least) to {most} (most)")
+            }
+            Self::OtherValuesFirst { key, of, found, known, expected } => {
+                write!(f, "{key} '{found}' already has {of} while only {known} of {expected} expected values have any")
+            }
+            Self::RegionLocal => f.write_str("The agent is in the region of the master"),
+            Self::RegionRemote { found, local } => {
+                write!(f, "The agent is in region '{found}', the master in '{local}'")
+            }
+            Self::RegionAbsent => f.write_str("The agent has no region, it counts as in that of the master"),
+            Self::RegionUnknown => f.write_str("The region of the master is not known: every region counts as its own"),
+            Self::AgentMatches => f.write_str("The agent is the one that the rule names"),
+            Self::AgentMatchesNot { found, wanted } => write!(f, "The agent is '{found}', the rule names '{wanted}'"),
+            Self::NoPodOfType => f.write_str("There is no pod of the other type yet"),
+            Self::Beside { here } => write!(f, "The agent has {here} pods of the type that the rule seeks"),
+            Self::NotBeside { pod_type, all } => {
+                write!(f, "None of the {all} pods of type '{pod_type}', which the rule seeks, is on the agent")
+            }
+            Self::Away { all } => write!(f, "None of the {all} pods that the rule avoids is on the agent"),
+            Self::NotAway { pod_type, here } => {
+                write!(f, "The agent has {here} pods of type '{pod_type}', which the rule avoids")
+            }
             Self::Negated => f.write_str("Passes when the rule below fails"),
             Self::RulesPassing { passing, of } => write!(f, "{passing} of {of} rules are passing"),
             Self::ChildrenPassed => f.write_str("All child stages passed"),
@@ -443,11 +513,29 @@ mod tests {
             Reason::MatchesNot { key: Key::Region, found: text("west"), wanted: text("east") },
             Reason::KeyAbsent { key: Key::Zone },
             Reason::KeyAbsentAllowed { key: Key::Region },
-            Reason::BelowMax { key: key(), found: text("r1"), pods: 1, max: 2 },
-            Reason::MaxReached { key: key(), found: text("r1"), pods: 2, max: 2 },
-            Reason::Balanced { key: key(), found: text("r1"), pods: 1, least: 1 },
-            Reason::Unbalanced { key: key(), found: text("r1"), pods: 2, least: 1, most: 3 },
-            Reason::OtherValuesFirst { key: key(), found: text("r1"), known: 1, expected: 3 },
+            Reason::BelowMax { key: key(), of: Of::SameType, found: text("r1"), pods: 1, max: 2 },
+            Reason::MaxReached { key: key(), of: Of::AnyType, found: text("r1"), pods: 2, max: 2 },
+            Reason::Balanced { key: key(), of: Of::Type(text("world")), found: text("r1"), pods: 1, least: 1 },
+            Reason::Unbalanced {
+                key: key(),
+                of: Of::TasksNamed(text("a.*")),
+                found: text("r1"),
+                pods: 2,
+                least: 1,
+                most: 3,
+            },
+            Reason::OtherValuesFirst { key: key(), of: Of::SameType, found: text("r1"), known: 1, expected: 3 },
+            Reason::RegionLocal,
+            Reason::RegionRemote { found: text("east"), local: text("west") },
+            Reason::RegionAbsent,
+            Reason::RegionUnknown,
+            Reason::AgentMatches,
+            Reason::AgentMatchesNot { found: AgentId::parse("A").unwrap(), wanted: text("B") },
+            Reason::NoPodOfType,
+            Reason::Beside { here: 1 },
+            Reason::NotBeside { pod_type: text("world"), all: 2 },
+            Reason::Away { all: 2 },
+            Reason::NotAway { pod_type: text("world"), here: 1 },
             Reason::Negated,
             Reason::RulesPassing { passing: 1, of: 2 },
             Reason::ChildrenPassed,

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::Offer;
-pub use super::reason::{Reason, Shortfall};
+pub use super::reason::{Of, Reason, Shortfall};
 use super::stage::OfferStage;
 use crate::ids::ExecutorId;
 

@@ -37,6 +37,8 @@ pub struct Requirement<'a> {
     pub stored: &'a [&'a Task],
     /// Placement rule of the pod.
     pub placement: Option<&'a Rule>,
+    /// Region that counts as the service's own: that of the master, else `SERVICE_REGION`; `None` when nobody has said.
+    pub local_region: Option<&'a str>,
     /// Every stored task of the service, for counting rules.
     pub all_tasks: &'a [&'a Task],
     /// What counting rules found out about them; empty at first, good for this pod instance and these tasks.

@@ -15,15 +15,18 @@ pub(super) fn check(
 ) -> (bool, Reason) {
     let mut room = None;
     let counts = count::pods_by_value(key, counted, requirement);
+    let of = || count::named(counted, requirement);
     for value in keys::of_offer(key, offer) {
         let pods = counts.pods_on(value);
         if pods >= max as usize {
-            return (false, Reason::MaxReached { key: key.clone(), found: value.to_owned(), pods, max });
+            return (false, Reason::MaxReached { key: key.clone(), of: of(), found: value.to_owned(), pods, max });
         }
         room.get_or_insert((value, pods));
     }
     match room {
-        Some((value, pods)) => (true, Reason::BelowMax { key: key.clone(), found: value.to_owned(), pods, max }),
+        Some((value, pods)) => {
+            (true, Reason::BelowMax { key: key.clone(), of: of(), found: value.to_owned(), pods, max })
+        }
         None if *key == Key::Region => (true, Reason::KeyAbsentAllowed { key: key.clone() }),
         None => (false, Reason::KeyAbsent { key: key.clone() }),
     }

@@ -22,15 +22,16 @@ pub(super) fn check(
     };
     let found = value.to_owned();
     let key = key.clone();
+    let of = count::named(counted, requirement);
     let (least, most) = (counts.least, counts.most);
     if least != most && pods > least {
-        return (false, Reason::Unbalanced { key, found, pods, least, most });
+        return (false, Reason::Unbalanced { key, of, found, pods, least, most });
     }
     let known = counts.values.len();
     match expected {
         Some(expected) if known < expected as usize && pods > 0 => {
-            (false, Reason::OtherValuesFirst { key, found, known, expected })
+            (false, Reason::OtherValuesFirst { key, of, found, known, expected })
         }
-        _ => (true, Reason::Balanced { key, found, pods, least }),
+        _ => (true, Reason::Balanced { key, of, found, pods, least }),
     }
 }

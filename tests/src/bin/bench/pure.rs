@@ -136,6 +136,7 @@ pub(crate) fn evaluate_one() -> Result<Vec<Row>> {
         parameters: &parameters,
         stored: &[],
         placement: None,
+        local_region: None,
         all_tasks: &[],
         counts: &mainstay_engine::offer::placement::Counts::default(),
     };
