@@ -153,9 +153,7 @@ impl Settings {
 
     /// The name DC/OS gives to the scheduler of this service.
     pub fn dcos_hostname(&self, spec: &ServiceSpec) -> String {
-        let mut parts: Vec<&str> = spec.name.split('/').filter(|part| !part.is_empty()).collect();
-        parts.reverse();
-        format!("{}.{}.{}", parts.join("-").replace('.', "-"), self.marathon_name, self.service_tld)
+        spec.scheduler_host(&self.marathon_name, &self.service_tld)
     }
 
     /// What the engine needs of all this.

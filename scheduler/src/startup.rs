@@ -314,9 +314,23 @@ pub fn load(path: &Path, vars: &Vars) -> Result<Loaded, String> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let read_file = |relative: &str| std::fs::read_to_string(folder.join(relative)).map_err(|error| error.to_string());
+    let read_file = |path: &str| read_template(folder, path);
     let source = mainstay_spec::Source { file_name: &name, text: &text };
     mainstay_spec::load(source, vars, &read_file).map_err(|report| report.to_string())
+}
+
+/// Reads a configuration template: below the folder of the specification, also when its path looks absolute, or, as the
+/// older generation of the SDK does, below the working directory.
+fn read_template(folder: &Path, path: &str) -> Result<String, String> {
+    let relative = path.trim_start_matches('/');
+    let beside = match std::fs::read_to_string(folder.join(relative)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => error,
+        other => return other.map_err(|error| error.to_string()),
+    };
+    match std::fs::read_to_string(relative) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(beside.to_string()),
+        other => other.map_err(|error| error.to_string()),
+    }
 }
 
 /// Adds plans made in code.

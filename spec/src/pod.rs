@@ -67,6 +67,29 @@ impl PodSpec {
     pub fn resource_set(&self, id: &str) -> Option<&ResourceSet> {
         self.resource_sets.iter().find(|set| set.id == id)
     }
+
+    /// Whether its ports are ports of the agent, which are reserved; on a network without mapping they are not.
+    pub fn uses_host_ports(&self) -> bool {
+        self.networks.iter().all(NetworkSpec::maps_ports)
+    }
+
+    /// Ports of the agent and of the container they lead to, on this network: what the author listed, then every other
+    /// declared port under its own number.
+    ///
+    /// Ports chosen at placement (`port: 0`) have no number yet; whoever chooses it maps it to itself.
+    pub fn port_mappings(&self, network: &NetworkSpec) -> Vec<(u16, u16)> {
+        if !network.maps_ports() {
+            return Vec::new();
+        }
+        let mut mappings: Vec<(u16, u16)> =
+            network.port_mappings.iter().map(|(host, container)| (*host, *container)).collect();
+        for port in self.resource_sets.iter().flat_map(|set| &set.ports).filter_map(|port| port.port) {
+            if !mappings.iter().any(|(host, _)| *host == port) {
+                mappings.push((port, port));
+            }
+        }
+        mappings
+    }
 }
 
 impl PodSpec {
@@ -89,5 +112,46 @@ impl PodSpec {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{network::BRIDGE, port::PortSpec};
+
+    fn pod(networks: Vec<NetworkSpec>, ports: &[&[u16]]) -> PodSpec {
+        let port = |number: &u16| PortSpec { port: Some(*number).filter(|port| *port != 0), ..PortSpec::default() };
+        let set =
+            |numbers: &&[u16]| ResourceSet { ports: numbers.iter().map(port).collect(), ..ResourceSet::default() };
+        PodSpec { networks, resource_sets: ports.iter().map(set).collect(), ..PodSpec::default() }
+    }
+
+    fn network(name: &str, mappings: &[(u16, u16)]) -> NetworkSpec {
+        NetworkSpec { name: name.into(), port_mappings: mappings.iter().copied().collect(), ..NetworkSpec::default() }
+    }
+
+    #[test]
+    fn declared_ports_are_mapped_where_the_network_maps() {
+        let mapped = |name: &str, listed: &[(u16, u16)], ports: &[&[u16]]| {
+            let pod = pod(vec![network(name, listed)], ports);
+            pod.port_mappings(&pod.networks[0])
+        };
+        assert_eq!(mapped(BRIDGE, &[], &[&[8080]]), [(8080, 8080)]);
+        assert_eq!(mapped(BRIDGE, &[], &[&[8080, 8081], &[8080, 0]]), [(8080, 8080), (8081, 8081)]);
+        assert_eq!(
+            mapped(BRIDGE, &[(4040, 8080), (4041, 8081)], &[&[4040, 4041]]),
+            [(4040, 8080), (4041, 8081)],
+            "listed pairs stay as they are"
+        );
+        assert_eq!(mapped(BRIDGE, &[(4040, 8080)], &[&[8080]]), [(4040, 8080), (8080, 8080)]);
+        assert_eq!(mapped("dcos", &[], &[&[8080]]), []);
+    }
+
+    #[test]
+    fn ports_are_the_agents_unless_a_network_does_not_map() {
+        let uses = |names: &[&str]| pod(names.iter().map(|name| network(name, &[])).collect(), &[]).uses_host_ports();
+        assert!(uses(&[]) && uses(&[BRIDGE]));
+        assert!(!uses(&["dcos"]) && !uses(&["mine"]) && !uses(&[BRIDGE, "dcos"]));
     }
 }

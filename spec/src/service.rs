@@ -48,6 +48,28 @@ impl ServiceSpec {
         self.name.replace('/', "")
     }
 
+    /// The part of DNS names that stands for the service: no slashes, dots as dashes.
+    pub fn dns_label(&self) -> String {
+        self.dns_safe_name().replace('.', "-")
+    }
+
+    /// What the names of its tasks end with, for example `pathtosvc.autoip.dcos.thisdcos.directory`.
+    pub fn framework_host(&self, service_tld: &str) -> String {
+        format!("{}.{service_tld}", self.dns_label())
+    }
+
+    /// What the names of its virtual addresses end with; dots of the service's name stay.
+    pub fn vip_host(&self, vip_tld: &str) -> String {
+        format!("{}.{vip_tld}", self.dns_safe_name())
+    }
+
+    /// Under which name DC/OS knows its scheduler: the segments of its name reversed, as Marathon does.
+    pub fn scheduler_host(&self, marathon_name: &str, service_tld: &str) -> String {
+        let mut segments: Vec<&str> = self.name.split('/').filter(|segment| !segment.is_empty()).collect();
+        segments.reverse();
+        format!("{}.{marathon_name}.{service_tld}", segments.join("-").replace('.', "-"))
+    }
+
     /// The reservation role when nothing in the environment overrides it.
     pub fn role(&self) -> String {
         self.declared_role.clone().unwrap_or_else(|| format!("{}-role", self.role_safe_name()))
@@ -56,5 +78,34 @@ impl ServiceSpec {
     /// The pod of this type.
     pub fn pod(&self, pod_type: &str) -> Option<&PodSpec> {
         self.pods.iter().find(|pod| pod.pod_type == pod_type)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ServiceSpec;
+
+    #[test]
+    fn names_are_derived_from_the_service_with_folders() {
+        let derived = |name: &str| {
+            let spec = ServiceSpec { name: name.into(), ..ServiceSpec::default() };
+            [
+                spec.role(),
+                spec.id_safe_name(),
+                spec.framework_host("tld"),
+                spec.vip_host("vip"),
+                spec.scheduler_host("marathon", "tld"),
+            ]
+        };
+        assert_eq!(
+            derived("/path/to/svc"),
+            ["path__to__svc-role", "path.to.svc", "pathtosvc.tld", "pathtosvc.vip", "svc-to-path.marathon.tld"]
+        );
+        assert_eq!(derived("svc"), ["svc-role", "svc", "svc.tld", "svc.vip", "svc.marathon.tld"]);
+        assert_eq!(
+            derived("a/b.c/"),
+            ["a__b.c__-role", "a.b.c", "ab-c.tld", "ab.c.vip", "b-c-a.marathon.tld"],
+            "dots become dashes in host names, and stay in those of virtual addresses"
+        );
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use mainstay_proto::v1;
-use mainstay_spec::{PortSpec, ServiceSpec, TaskSpec};
+use mainstay_spec::{PortSpec, TaskSpec};
 
 use crate::offer::Offer;
 use crate::offer::placement::Rule;
@@ -68,11 +68,6 @@ pub(crate) fn port_variable(port: &str) -> String {
     format!("PORT_{}", variable_name(port))
 }
 
-/// Under which name tasks find each other.
-pub(crate) fn framework_host(spec: &ServiceSpec, service_tld: &str) -> String {
-    format!("{}.{service_tld}", spec.dns_safe_name().replace('.', "-"))
-}
-
 fn base(requirement: &Requirement<'_>, task: &TaskSpec) -> BTreeMap<String, String> {
     let Requirement { config, spec, pod, placement, .. } = requirement;
     let name = pod.task_name(&task.name).to_string();
@@ -84,8 +79,8 @@ fn base(requirement: &Requirement<'_>, task: &TaskSpec) -> BTreeMap<String, Stri
         ("TASK_NAME", name.clone()),
         (name.as_str(), "true".to_owned()),
         ("FRAMEWORK_NAME", spec.name.clone()),
-        ("FRAMEWORK_HOST", framework_host(spec, &config.service_tld)),
-        ("FRAMEWORK_VIP_HOST", format!("{}.{}", spec.dns_safe_name(), config.vip_tld)),
+        ("FRAMEWORK_HOST", spec.framework_host(&config.service_tld)),
+        ("FRAMEWORK_VIP_HOST", spec.vip_host(&config.vip_tld)),
         ("SCHEDULER_API_HOSTNAME", config.api_hostname.clone()),
         ("SCHEDULER_API_PORT", config.api_port.to_string()),
         ("PLACEMENT_REFERENCED_REGION", region.to_string()),

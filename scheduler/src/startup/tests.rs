@@ -85,6 +85,18 @@ fn a_feature_that_is_not_honoured_yet_is_a_reason_not_to_start() {
 }
 
 #[test]
+fn configuration_templates_lie_beside_the_specification_or_in_the_working_directory() {
+    let folder = Folder::new(SPEC);
+    let root = folder.folder.path();
+    std::fs::write(root.join("server.conf"), "beside").unwrap();
+    assert_eq!(read_template(root, "server.conf").unwrap(), "beside");
+    assert_eq!(read_template(root, "/server.conf").unwrap(), "beside", "never an absolute path");
+    assert!(read_template(root, "Cargo.toml").unwrap().contains("mainstay-scheduler"), "tests run in their crate");
+    assert!(read_template(root, "missing.conf").unwrap_err().starts_with("No such file"));
+    assert!(read_template(root, "/etc/hostname").unwrap_err().starts_with("No such file"));
+}
+
+#[test]
 fn a_specification_that_cannot_be_read_says_so() {
     let folder = Folder::new(SPEC);
     let mut input = folder.input(GOOD);

@@ -48,8 +48,7 @@ fn collect(app: &AppState) -> Result<BTreeMap<String, Endpoint>, DecodeError> {
         let Some(discovery) = info.discovery else { continue };
         let Some(host) = host(&view, task) else { continue };
         let name = discovery.name.as_deref().unwrap_or(task.name.as_str());
-        let dns_host =
-            format!("{}.{}.{}", dns_label(name), view.spec.dns_safe_name().replace('.', "-"), app.service_tld);
+        let dns_host = format!("{}.{}", dns_label(name), view.spec.framework_host(&app.service_tld));
         for port in discovery.ports.iter().flat_map(|ports| &ports.ports) {
             let port_name = port.name.as_deref().unwrap_or_default();
             if port_name.is_empty() || port.visibility != Some(v1::discovery_info::Visibility::External as i32) {
@@ -100,7 +99,7 @@ fn vips(port: &v1::Port, view: &View, tld: &str) -> Vec<String> {
     let address = |label: &v1::Label| {
         let (name, number) = label.value.as_deref()?.rsplit_once(':')?;
         let (name, number) = (name.replace('/', ""), number.parse::<u16>().ok()?);
-        (!name.is_empty()).then(|| format!("{name}.{}.{tld}:{number}", view.spec.dns_safe_name()))
+        (!name.is_empty()).then(|| format!("{name}.{}:{number}", view.spec.vip_host(tld)))
     };
     labels.filter_map(address).collect()
 }
