@@ -175,6 +175,24 @@ impl Generator {
 mod tests {
     use super::*;
 
+    // contract: 4.1/pod-instance 4.1/task-name 4.1/task-id 4.1/executor-id
+    #[test]
+    fn ids_are_made_of_service_name_and_a_uuid() {
+        let pod = PodInstance { pod_type: "hello".into(), index: 0 };
+        let task = pod.task_name("server");
+        assert_eq!((pod.to_string().as_str(), task.as_str()), ("hello-0", "hello-0-server"));
+        let mut generator = Generator::seeded(1);
+        let parts = |id: &str| id.split("__").map(str::to_owned).collect::<Vec<_>>();
+        let id = generator.task_id("path.to.svc", &task);
+        assert_eq!(parts(id.as_str())[..2], ["path.to.svc", "hello-0-server"]);
+        assert!(uuid::Uuid::parse_str(&parts(id.as_str())[2]).is_ok(), "{id}");
+        assert_eq!(id.task_name(), Some(task));
+        let id = generator.executor_id("path.to.svc", "hello");
+        assert_eq!(parts(id.as_str())[..2], ["path.to.svc", "hello"]);
+        assert!(uuid::Uuid::parse_str(&parts(id.as_str())[2]).is_ok(), "{id}");
+    }
+
+    // contract: 4.1/from-the-right
     #[test]
     fn the_task_name_is_found_in_ids_of_both_generations() {
         let name = |id: &str| TaskId::parse(id).ok().and_then(|id| id.task_name()).map(|name| name.to_string());

@@ -96,6 +96,7 @@ mod tests {
         }
     }
 
+    // contract: 2.10/pxd-name 2.10/other-name
     #[test]
     fn volumes_are_named_by_their_driver() {
         let name = |volume: &ExternalVolumeSpec| volume.volume_name("/path/svc", "data", 2);

@@ -131,6 +131,7 @@ mod tests {
         NetworkSpec { name: name.into(), port_mappings: mappings.iter().copied().collect(), ..NetworkSpec::default() }
     }
 
+    // contract: 2.5/automatic 8.1/valid-automatic-cni-port-forwarding
     #[test]
     fn declared_ports_are_mapped_where_the_network_maps() {
         let mapped = |name: &str, listed: &[(u16, u16)], ports: &[&[u16]]| {

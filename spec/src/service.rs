@@ -85,6 +85,7 @@ impl ServiceSpec {
 mod tests {
     use super::ServiceSpec;
 
+    // contract: 4.2/role 4.2/framework-host 4.2/vip-host 4.2/scheduler-host
     #[test]
     fn names_are_derived_from_the_service_with_folders() {
         let derived = |name: &str| {

@@ -61,6 +61,7 @@ fn a_good_start_is_accepted() {
     assert_eq!(checked.location, Location::Memory);
 }
 
+// contract: 1.1/exit-code
 #[test]
 fn problems_of_the_environment_the_specification_and_the_folder_come_in_one_report() {
     let folder = Folder::new(SPEC);

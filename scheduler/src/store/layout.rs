@@ -66,6 +66,7 @@ mod tests {
 
     use super::*;
 
+    // contract: 4.2/znode
     #[test]
     fn the_root_follows_the_sdk() {
         for (name, root) in [
