@@ -139,3 +139,32 @@ fn every_code_has_a_page_and_a_snapshot() {
     let numbers: Vec<_> = Code::ALL.iter().map(|code| code.number()).collect();
     assert!(numbers.is_sorted_by(|a, b| a < b));
 }
+
+#[test]
+fn what_pages_show_is_what_is_printed() {
+    let mut pages = 0;
+    for code in Code::ALL {
+        let page = fs::read_to_string(folder().join(format!("../docs/errors/{code}.md"))).unwrap();
+        let block = |kind: &str| {
+            let (_, rest) = page.split_once(&format!("```{kind}\n"))?;
+            rest.split_once("\n```").map(|(block, _)| block)
+        };
+        let (Some(keys), Some(shown)) = (block("yaml"), block("text")) else { continue };
+        pages += 1;
+        // The indentation says whether the keys belong to a pod or to a task.
+        let is_task = keys.starts_with("        ");
+        let (of_pod, of_task) = if is_task { ("", keys) } else { (keys, "        cpus: 1") };
+        let text = format!(
+            "name: hello\npods:\n  hello:\n    count: 1\n{of_pod}\n    tasks:\n      server:\n        goal: RUNNING\n        \
+                            cmd: ./server\n{of_task}\n"
+        );
+        let text = text.replace("\n\n", "\n");
+        let diagnostics = match load_text(&text) {
+            Ok(loaded) => loaded.warnings,
+            Err(report) => report.diagnostics,
+        };
+        let found = diagnostics.iter().find(|diagnostic| diagnostic.code == *code).map(ToString::to_string);
+        assert_eq!(found.as_deref(), Some(shown), "{code}");
+    }
+    assert!(pages >= 11, "{pages}");
+}
