@@ -219,6 +219,23 @@ impl<'t> Problems<'t> {
         self.mark_tag(Code::MissingValue, &tag);
     }
 
+    /// Says that an item of a list is nothing and passed over, naming the variable that should have put something there.
+    pub(crate) fn skipped_item(&mut self, path: &str, at: &Span) {
+        let Some(used) = self.places.absent_after(at) else {
+            return self.push(Code::EmptyListItem, path, at, "is empty and skipped");
+        };
+        let (name, tag) = (used.name.clone(), used.tag.clone());
+        let state = if used.state == UseState::Unset { "not set" } else { "set to nothing" };
+        self.push(
+            Code::EmptyListItem,
+            path,
+            at,
+            format!("is empty because the variable {name} is {state}, and skipped"),
+        );
+        self.named.insert(name.to_string());
+        self.mark_tag(Code::EmptyListItem, &tag);
+    }
+
     /// Forgets the features noted at or below a path, because what stands there has no effect.
     pub(crate) fn forget_features(&mut self, path: &str) {
         self.list.retain(|problem| {

@@ -55,7 +55,7 @@ pub(crate) fn pod(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Pod>
     let count = fields.required("count", "the number of instances", problems);
     let count = count.and_then(|field| field.int(0..=MAX_INSTANCES, problems)).map(|count| count.value as u32);
     let allow_decommission = fields.optional("allow-decommission").and_then(|field| field.boolean(problems));
-    let placement = fields.optional("placement").and_then(|field| field.text(problems));
+    let placement = fields.optional("placement").and_then(|field| placement(&field, problems));
     let container = container(&mut fields, problems);
     let uris = fields.optional("uris").map(|field| uris(&field, problems)).unwrap_or_default();
     let user = fields.older("user").filter(|field| !field.is_blank()).and_then(|field| {
@@ -130,6 +130,17 @@ pub(crate) fn pod(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Pod>
         resource_sets,
         tasks,
     })
+}
+
+/// A constraint is one text, also when it looks like a list.
+fn placement(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Spanned<String>> {
+    if field.try_list().is_some() {
+        let help = Some("put quotes around it: '[[\"hostname\", \"UNIQUE\"]]'".to_owned());
+        let message = "found a list; text is needed";
+        problems.push_with_help(Code::WrongType, &field.path, field.span(), message, help);
+        return None;
+    }
+    field.text(problems)
 }
 
 /// The values of a map from names to something; the names only tell them apart.

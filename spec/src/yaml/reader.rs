@@ -239,7 +239,7 @@ impl<'t> Field<'t> {
         let word = parse(text);
         if word.is_none() {
             let list = allowed.join(", ");
-            let near = suggest::key(text, allowed).map(|name| format!(", did you mean {name}?")).unwrap_or_default();
+            let near = suggest::key(text, allowed).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
             problems.found(Code::UnknownWord, &self.path, self.span(), text, &format!("allowed: {list}{near}"));
         }
         word.map(|value| Spanned { value, span: self.span().clone() })
@@ -286,7 +286,7 @@ impl<'t> Field<'t> {
     /// Whether an item of a list holds something; otherwise there is a warning that it is skipped.
     pub(crate) fn is_there(&self, problems: &mut Problems<'_>) -> bool {
         if self.is_null() {
-            problems.push(Code::EmptyListItem, &self.path, self.span(), "is empty and skipped");
+            problems.skipped_item(&self.path, self.span());
         }
         !self.is_null()
     }
