@@ -1,5 +1,6 @@
 //! What the shell hands to the engine at start; it never changes while the process lives.
 
+pub mod region;
 pub mod validators;
 
 use crate::units::{Millis, Scalar};

@@ -11,7 +11,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use mainstay_engine::config::{Backoff, Config, Replacement};
+use mainstay_engine::config::{Backoff, Config, Replacement, region};
 use mainstay_engine::ids::FrameworkId;
 use mainstay_engine::units::{Millis, Scalar};
 use mainstay_spec::ServiceSpec;
@@ -74,6 +74,8 @@ pub struct Settings {
     marathon_name: String,
     dcos_space: String,
     allocation_role: Option<String>,
+    region: Option<String>,
+    allows_other_regions: bool,
     backoff: Option<Backoff>,
     replacement: Option<Replacement>,
     implicit_reconciliation: Millis,
@@ -138,6 +140,17 @@ impl Settings {
     /// Role of the framework and its reservations.
     pub fn role(&self, spec: &ServiceSpec) -> String {
         self.allocation_role.clone().unwrap_or_else(|| spec.role())
+    }
+
+    /// Keeps the service in its region: that of the environment, else one that was set in code.
+    pub fn confine(&self, spec: &mut ServiceSpec) {
+        let region = self.region.clone().or_else(|| spec.region.clone());
+        region::confine(spec, region.as_deref());
+    }
+
+    /// Whether offers of other regions than the master's are wanted.
+    pub fn is_region_aware(&self, spec: &ServiceSpec) -> bool {
+        self.allows_other_regions && region::is_used(spec)
     }
 
     /// The header that proves who we are.
@@ -225,6 +238,9 @@ impl Reader<'_> {
                 .or_else(|| self.text("MARATHON_APP_ID"))
                 .map_or(default.dcos_space, str::to_owned),
             allocation_role: self.allocation_role(),
+            region: self.text("SERVICE_REGION").map(str::to_owned),
+            allows_other_regions: !self.vars.contains_key("ALLOW_REGION_AWARENESS")
+                || self.boolean("ALLOW_REGION_AWARENESS"),
             backoff: self.backoff(),
             replacement: self.replacement(),
             implicit_reconciliation: self
@@ -307,7 +323,6 @@ impl Reader<'_> {
             ("DCOS_SERVICE_ACCOUNT_CREDENTIAL", "service accounts of DC/OS are not supported yet"),
             ("MESOS_HTTP_AUTHENTICATEE", "modules that authenticate to the master are not supported"),
             ("MESOS_AUTHENTICATEE", "modules that authenticate to the master are not supported"),
-            ("SERVICE_REGION", "choosing a region is not supported yet"),
             ("FRAMEWORK_PRERESERVED_ROLES", "several services behind one framework are not supported yet"),
         ] {
             if self.text(name).is_some() {
@@ -333,8 +348,6 @@ impl Reader<'_> {
                 "set it to 0 or remove it",
             );
         }
-        // Without the capability only offers of the master's own region come, which is also what this asks for by default.
-        self.boolean("ALLOW_REGION_AWARENESS");
         for (name, what) in [
             ("STATSD_UDP_HOST", "metrics are not pushed to StatsD yet"),
             ("PAUSE_OVERRIDE_CMD", "pausing pods is not supported yet"),

@@ -225,8 +225,8 @@ fn assemble(
             user: checked.spec.user,
             principal: checked.spec.principal,
             webui_url: checked.spec.web_url,
-            // Until placement knows regions only offers of the master's own are wanted.
-            is_region_aware: false,
+            // By what is in force: pods that are placed already must be offered what they hold.
+            is_region_aware: checked.settings.is_region_aware(engine.spec()),
         },
         auth: checked.auth,
         framework_id: engine.framework_id().cloned(),
@@ -279,8 +279,10 @@ fn check(input: &mut Input) -> Result<Checked, Exit> {
         }
         problems.is_empty().then_some(spec)
     });
+    let mut spec = spec;
     let mut resolved = None;
-    if let (Some(settings), Some(spec)) = (&settings, &spec) {
+    if let (Some(settings), Some(spec)) = (&settings, &mut spec) {
+        settings.confine(spec);
         let master = settings.master(spec).map_err(|error| add(&format!("scheduler.zookeeper: {error}"))).ok();
         let location = settings.store(spec).map_err(|error| add(&error)).ok();
         let auth = settings.auth(spec).map_err(|problem| add(&problem)).ok();

@@ -24,6 +24,7 @@ pub(crate) struct Agent {
     /// Name, also its id and host name.
     pub(crate) name: String,
     attributes: Vec<(String, String)>,
+    region: Option<String>,
     /// Nobody uses these.
     pub(crate) free: Vec<Resource>,
     executors: Vec<Executor>,
@@ -61,10 +62,15 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Adds an agent: `cpus 2 mem 1024 disk 4096 ports 31000-31010 attr rack:r1`.
+    /// Adds an agent: `cpus 2 mem 1024 disk 4096 ports 31000-31010 attr rack:r1 region west`.
     pub(crate) fn add(&mut self, name: &str, words: &[&str]) {
-        let mut agent =
-            Agent { name: name.to_owned(), attributes: Vec::new(), free: Vec::new(), executors: Vec::new() };
+        let mut agent = Agent {
+            name: name.to_owned(),
+            attributes: Vec::new(),
+            region: None,
+            free: Vec::new(),
+            executors: Vec::new(),
+        };
         for pair in words.chunks(2) {
             let [what, value] = pair else { panic!("agent {name}: odd words") };
             match *what {
@@ -81,6 +87,7 @@ impl Cluster {
                     let (key, value) = value.split_once(':').unwrap();
                     agent.attributes.push((key.to_owned(), value.to_owned()));
                 }
+                "region" => agent.region = Some((*value).to_owned()),
                 other => panic!("agent {name}: what is {other}"),
             }
         }
@@ -96,7 +103,7 @@ impl Cluster {
                 id: OfferId::parse(format!("o{}", self.offers)).unwrap(),
                 agent_id: AgentId::parse(agent.name.clone()).unwrap(),
                 hostname: agent.name.clone(),
-                region: None,
+                region: agent.region.clone(),
                 zone: None,
                 attributes: agent.attributes.clone(),
                 resources: agent.free.clone(),

@@ -6,7 +6,9 @@
 //! | `edit OLD => NEW` | … with this text replaced (`\n` is a line break) |
 //! | `config backoff` | the next start has launch backoff: 10 s, doubled, 60 s at most |
 //! | `config fixed POD TASK VARIABLE` | … and a rule that this variable never changes |
-//! | `agent NAME cpus 2 mem 1024 disk 4096 ports 31000-31010 attr rack:r1` | an agent is there |
+//! | `config region NAME` | … and this `SERVICE_REGION` |
+//! | `agent NAME cpus 2 mem 1024 disk 4096 ports 31000-31010 attr rack:r1 region west` | an agent is there |
+//! | `master region NAME`, `master version VERSION` | what the master says of itself from the next subscription on |
 //! | `remove agent NAME` | it is gone with everything on it; statuses are told by `status` |
 //! | `start` | the process starts over what is stored |
 //! | `identity ID` | the master knows us by this id from now on |
@@ -34,7 +36,7 @@ use std::path::Path;
 use bytes::Bytes;
 use mainstay_engine::command::{Command, PlanVerb, PodVerb};
 use mainstay_engine::config::validators::{EnvChange, env_cannot_change};
-use mainstay_engine::config::{Backoff, Config};
+use mainstay_engine::config::{Backoff, Config, region};
 use mainstay_engine::effect::{Call, Effects, Write};
 use mainstay_engine::event::{Event, Master};
 use mainstay_engine::ids::{AgentId, ExecutorId, FrameworkId, Generator};
@@ -67,6 +69,8 @@ pub(crate) struct World {
     updates: u64,
     is_connected: bool,
     loses_accept: bool,
+    region: Option<String>,
+    master: Master,
     told: BTreeMap<String, State>,
     /// What does not hold.
     pub(crate) problem: Option<String>,
@@ -149,6 +153,8 @@ impl World {
             updates: 0,
             is_connected: false,
             loses_accept: false,
+            region: None,
+            master: Master::default(),
             told: BTreeMap::new(),
             problem: None,
             transcript: String::new(),
@@ -202,6 +208,9 @@ impl World {
                 let rule = env_cannot_change(*pod, *task, *variable, EnvChange::default());
                 self.config.validators.push(rule);
             }
+            ["config", "region", region] => self.region = Some((*region).to_owned()),
+            ["master", "region", region] => self.master.region = Some((*region).to_owned()),
+            ["master", "version", version] => self.master.version = Some((*version).to_owned()),
             ["agent", name, rest @ ..] => self.cluster.add(name, rest),
             ["remove", "agent", name] => self.cluster.remove(name),
             ["start"] => self.start(),
@@ -273,7 +282,8 @@ impl World {
     fn start(&mut self) {
         self.starts += 1;
         let ids = Generator::seeded(u128::from(self.starts));
-        let spec = load(&self.spec_text);
+        let mut spec = load(&self.spec_text);
+        region::confine(&mut spec, self.region.as_deref());
         match Engine::start(self.config.clone(), spec, self.stored.clone(), ids, self.now) {
             Ok((engine, effects)) => {
                 self.engine = Some(engine);
@@ -289,7 +299,7 @@ impl World {
     fn subscribe(&mut self) {
         self.is_connected = true;
         let framework_id = FrameworkId::parse(self.framework_id.clone()).unwrap();
-        let master = Master { hostname: "master".to_owned(), ..Master::default() };
+        let master = Master { hostname: "master".to_owned(), ..self.master.clone() };
         self.feed(Event::Subscribed { framework_id, master });
     }
 

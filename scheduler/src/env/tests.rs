@@ -146,6 +146,35 @@ fn the_public_role_is_only_taken_when_enforced() {
 }
 
 #[test]
+fn the_region_becomes_a_rule_and_a_capability_unless_forbidden() {
+    let placed = |pairs: &[(&str, &str)], rule: Option<&str>| {
+        let mut spec = spec("svc");
+        let placement = rule.and_then(|rule| mainstay_spec::placement::Rule::parse(rule, "a").unwrap());
+        spec.pods.push(mainstay_spec::PodSpec { placement, ..mainstay_spec::PodSpec::default() });
+        let settings = read(pairs);
+        settings.confine(&mut spec);
+        let rule = spec.pods[0].placement.as_ref().map(ToString::to_string).unwrap_or_default();
+        (spec.region.clone().unwrap_or_default(), rule, settings.is_region_aware(&spec))
+    };
+    let text = |region: &str, rule: &str, is_aware| (region.to_owned(), rule.to_owned(), is_aware);
+    assert_eq!(placed(&[], None), text("", "", false));
+    assert_eq!(placed(&[("SERVICE_REGION", " east ")], None), text("east", "region IS east", true));
+    assert_eq!(
+        placed(&[("SERVICE_REGION", "east")], Some("hostname:UNIQUE")),
+        text("east", "region IS east AND hostname max 1 of a", true)
+    );
+    assert_eq!(placed(&[], Some("@region:GROUP_BY")), text("", "region spread over all of a", true));
+    for forbidden in ["false", "no", ""] {
+        let pairs = [("SERVICE_REGION", "east"), ("ALLOW_REGION_AWARENESS", forbidden)];
+        assert_eq!(placed(&pairs, None), text("east", "region IS east", false), "{forbidden:?}");
+    }
+    let pairs = [("SERVICE_REGION", "east"), ("ALLOW_REGION_AWARENESS", "true")];
+    assert!(placed(&pairs, None).2);
+    let problems = Settings::read(&vars(&[("PORT_API", "1"), ("ALLOW_REGION_AWARENESS", "1")]), true).unwrap_err();
+    assert_eq!((problems[0].code, problems[0].variable), (UNREADABLE, "ALLOW_REGION_AWARENESS"));
+}
+
+#[test]
 fn every_problem_is_reported_at_once_with_what_to_do() {
     let vars = vars(&[
         ("DCOS_SERVICE_ACCOUNT_CREDENTIAL", "{}"),

@@ -154,7 +154,6 @@ pub(super) fn service(text: &str) -> Result<StoredSpec> {
         return Err(root.wrong("an object"));
     }
     let role = root.need("role")?.text()?;
-    root.refuse("region", "a region of the service")?;
     if let Some(goal) = root.get("goal")
         && goal.text()? != "RUNNING"
     {
@@ -174,6 +173,7 @@ pub(super) fn service(text: &str) -> Result<StoredSpec> {
         principal: root.need("principal")?.text()?,
         zookeeper: if zookeeper.trim().is_empty() { "master.mesos:2181".to_owned() } else { zookeeper },
         declared_role: None,
+        region: root.get("region").map(|region| region.text()).transpose()?.filter(|region| !region.is_empty()),
         pods: pods.iter().map(|item| pod(item, &user)).collect::<Result<_>>()?,
         user,
         plans: Vec::new(),

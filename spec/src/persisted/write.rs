@@ -29,7 +29,7 @@ pub(super) fn service(spec: &ServiceSpec, role: &str) -> Value {
         "principal": spec.principal,
         "user": spec.user,
         "goal": "RUNNING",
-        "region": null,
+        "region": spec.region,
         "web-url": spec.web_url,
         "zookeeper": spec.zookeeper,
         "replacement-failure-policy": null,
