@@ -111,7 +111,8 @@ pub(crate) fn pod() -> PodSpec {
     let server_set = ResourceSet {
         ports: vec![
             PortSpec { env_key: Some("ADMIN_PORT".into()), ..port("admin", None) },
-            PortSpec { advertise: true, vip: Some(vip), ..port("http-api", Some(8080)) },
+            // Listed for its virtual address.
+            PortSpec { vip: Some(vip), ..port("http-api", Some(8080)) },
         ],
         volumes: vec![root_volume("data", 1000)],
         ..set("server-set")

@@ -244,7 +244,7 @@ fn discovery(
         number: u32::from(*number),
         name: Some(port.name.clone()),
         protocol: Some("tcp".to_owned()),
-        visibility: Some(if port.advertise { Wire::External } else { Wire::Cluster } as i32),
+        visibility: Some(if port.is_listed() { Wire::External } else { Wire::Cluster } as i32),
         labels: port.vip.as_ref().map(|vip| {
             let label = labels::label(format!("VIP_{}", ids.uuid()), format!("{}:{}", vip.prefix, vip.port));
             Box::new(v1::Labels { labels: vec![label] })
