@@ -170,11 +170,19 @@ proptest! {
 
     #[test]
     fn no_damaged_specification_panics(
+        which in 0..5_usize,
         at in 0..4000_usize,
         length in 0..20_usize,
         insert in "(\\PC|\n|\\{\\{|\\}\\}|: |- |\\[|\\{){0,6}",
     ) {
-        let text = include_str!("../../svc-specs/hello-world/svc.yml");
+        // The shipped one, and those that use every key, well or badly.
+        let text = [
+            include_str!("../../svc-specs/hello-world/svc.yml"),
+            include_str!("bad/not_yet.yml"),
+            include_str!("bad/container.yml"),
+            include_str!("bad/mounts.yml"),
+            include_str!("bad/placement.yml"),
+        ][which];
         let env = parse_env(include_str!("../../svc-specs/hello-world/env")).unwrap();
         let start = at.min(text.len());
         let end = (start + length).min(text.len());
