@@ -7,6 +7,7 @@
 
 pub mod debug;
 pub mod endpoint;
+pub mod placement;
 pub mod plan;
 pub mod pod;
 pub mod text;

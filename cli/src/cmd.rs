@@ -13,6 +13,7 @@ mod plan;
 mod pod;
 mod state;
 mod waiting;
+mod why;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -74,6 +75,8 @@ enum Command {
     Debug(debug::Command),
     /// Show what each unfinished step waits for
     Waiting(waiting::Waiting),
+    /// Show why unfinished steps are not placed now, and what would help
+    Why(why::Why),
 }
 
 impl Target {
@@ -128,6 +131,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Er
         Command::State(command) => command.run(&mut context),
         Command::Debug(command) => command.run(&mut context),
         Command::Waiting(command) => command.run(&mut context),
+        Command::Why(command) => command.run(&mut context),
     }
 }
 

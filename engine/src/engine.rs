@@ -11,11 +11,13 @@
 
 mod advance;
 mod commands;
-mod cycle;
+pub(crate) mod cycle;
 mod offers;
+mod question;
 mod snapshot;
 mod start;
 mod statuses;
+pub(crate) mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use crate::config::Config;
 use crate::config::validators::features;
 use crate::effect::Effects;
 use crate::event::{Event, Master};
+use crate::explain::Seen;
 use crate::ids::{ExecutorId, FrameworkId, Generator, OperationId, PodInstance, ResourceId, TaskName};
 use crate::journal::Entry;
 use crate::limits::FIRST_SWEEP;
@@ -79,7 +82,6 @@ pub struct Engine {
     state: State,
     /// Deploy, recovery, then the author's, in declaration order.
     plans: Vec<Plan>,
-    /// Placement rules by pod type.
     ids: Generator,
     is_subscribed: bool,
     master: Master,
@@ -108,6 +110,8 @@ pub struct Engine {
     /// Whether a stored task cannot be read; then nothing is released.
     is_partly_unreadable: bool,
     outcomes: Arc<Outcomes>,
+    /// The last offer of every agent, for explanations.
+    seen: Arc<Seen>,
     /// What was published of each plan, with the version it was made from.
     published: Vec<(u64, Arc<PlanView>)>,
     view: Arc<View>,
@@ -139,7 +143,10 @@ impl Engine {
             Event::Rescinded(_) | Event::Tick => {}
             Event::Status(status) => self.status(status, now, &mut effects),
             Event::OperationStatus(status) => self.operation_status(status, now, &mut effects),
-            Event::AgentLost(agent_id) => effects.journal.push(Entry::AgentLost { agent_id }),
+            Event::AgentLost(agent_id) => {
+                Arc::make_mut(&mut self.seen).forget(&agent_id);
+                effects.journal.push(Entry::AgentLost { agent_id });
+            }
             Event::ExecutorLost { agent_id, executor_id, status } => {
                 // Nothing is left to end.
                 self.shut_down.insert(executor_id.clone());
@@ -250,6 +257,8 @@ impl Engine {
             effects.journal.push(Entry::Disconnected);
         }
         self.is_subscribed = false;
+        // Another master may know other agents.
+        Arc::make_mut(&mut self.seen).clear();
         self.reconciler.stop();
     }
 

@@ -23,6 +23,8 @@ pub const KILL_REPEAT_FIRST: Millis = Millis::from_secs(5);
 pub const KILL_REPEAT_MAX: Millis = Millis::from_secs(300);
 /// Evaluations kept for `/v2/debug/offers`.
 pub const OUTCOMES_KEPT: usize = 100;
+/// Offers kept to explain why a step is not placed, one per agent: about 1 MB at 1 kB each.
+pub const SEEN_OFFERS: usize = 1000;
 /// A launch without any status for this long is asked about.
 pub const LAUNCH_UNANSWERED: Millis = Millis::from_secs(60);
 /// Bytes of values in one transaction of the store; more is split by pod.

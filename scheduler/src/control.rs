@@ -1,11 +1,13 @@
 //! The way of an operator's command into the loop and of its answer back.
 //!
-//! Not the HTTP API, which parses commands and renders answers. Reads never come this way: they use the published view.
+//! Not the HTTP API, which parses commands and renders answers. Reads use the published view; only what is worth
+//! making on demand, the snapshot for explanations, comes this way too.
 //! Invariant: a command that was taken is answered after its commit, or its caller is told that no answer came.
 
 use std::time::Duration;
 
 use mainstay_engine::command::{Answer, Command};
+use mainstay_engine::explain::Question;
 use tokio::sync::{mpsc, oneshot};
 
 /// Commands that may wait for the loop.
@@ -30,13 +32,21 @@ pub enum Busy {
     NoAnswer,
 }
 
-/// One command on its way, with the place its answer goes to.
+/// Something for the loop on its way, with the place its answer goes to.
 #[derive(Debug)]
-pub struct Request {
-    /// What is wanted.
-    pub command: Command,
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<Answer>,
+pub enum Request {
+    /// A command.
+    Command {
+        /// What is wanted.
+        command: Command,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Answer>,
+    },
+    /// A snapshot from which unfinished steps are explained. It changes nothing and waits for no commit.
+    Question {
+        /// Where it goes.
+        answer: oneshot::Sender<Question>,
+    },
 }
 
 /// Hands commands to the loop; clones share one queue.
@@ -57,7 +67,19 @@ impl CommandHandle {
     /// Errors: see [`Busy`]; only [`Busy::NoAnswer`] leaves open whether the command will happen.
     pub async fn send(&self, command: Command) -> Result<Answer, Busy> {
         let (answer, awaited) = oneshot::channel();
-        self.queue.try_send(Request { command, answer }).map_err(|refused| match refused {
+        self.ask(Request::Command { command, answer }, awaited).await
+    }
+
+    /// Asks for the snapshot from which unfinished steps are explained.
+    ///
+    /// Errors: see [`Busy`]; while the store cannot be reached the loop answers nothing.
+    pub async fn question(&self) -> Result<Question, Busy> {
+        let (answer, awaited) = oneshot::channel();
+        self.ask(Request::Question { answer }, awaited).await
+    }
+
+    async fn ask<T>(&self, request: Request, awaited: oneshot::Receiver<T>) -> Result<T, Busy> {
+        self.queue.try_send(request).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Busy::Full,
             mpsc::error::TrySendError::Closed(_) => Busy::Stopping,
         })?;
@@ -83,9 +105,9 @@ mod tests {
     async fn an_answer_comes_back_to_its_caller() {
         let (handle, mut requests) = channel();
         let asked = tokio::spawn(async move { handle.send(restart()).await });
-        let request = requests.recv().await.expect("the handle lives");
-        assert_eq!(request.command, restart());
-        request.answer.send(Answer::Received).expect("the caller waits");
+        let Some(Request::Command { command, answer }) = requests.recv().await else { panic!("the handle lives") };
+        assert_eq!(command, restart());
+        answer.send(Answer::Received).expect("the caller waits");
         assert_eq!(asked.await.expect("no panic"), Ok(Answer::Received));
     }
 
@@ -94,7 +116,7 @@ mod tests {
         let (handle, requests) = channel();
         for _ in 0..COMMANDS_QUEUED {
             let (answer, _) = oneshot::channel();
-            handle.queue.try_send(Request { command: restart(), answer }).expect("there is room");
+            handle.queue.try_send(Request::Command { command: restart(), answer }).expect("there is room");
         }
         assert_eq!(handle.send(restart()).await, Err(Busy::Full));
         drop(requests);

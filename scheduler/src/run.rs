@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use mainstay_engine::command::Answer;
 use mainstay_engine::effect::{Call, Effects};
 use mainstay_engine::event::Event;
+use mainstay_engine::explain::Question;
 use mainstay_engine::journal::Entry;
 use mainstay_engine::limits::DECLINE_LONG;
 use mainstay_engine::task::status::Status;
@@ -74,6 +75,10 @@ pub trait Core: Send {
     }
     /// The present moment for readers.
     fn view(&mut self) -> Arc<View>;
+    /// What is needed to explain why steps are not done; `None` where nothing can be explained.
+    fn question(&mut self) -> Option<Question> {
+        None
+    }
 }
 
 /// Something of a service author that is told what happened, after it has been made durable.
@@ -221,7 +226,14 @@ impl<C: Core> Loop<C> {
                     fatal = Some(Exit::new(code, reason));
                     continue;
                 }
-                Input::Command(Request { command, answer }) => {
+                Input::Command(Request::Question { answer }) => {
+                    // Nothing is decided, so there is nothing to commit. Who asked may have given up waiting.
+                    if let Some(question) = self.core.question() {
+                        let _ = answer.send(question);
+                    }
+                    continue;
+                }
+                Input::Command(Request::Command { command, answer }) => {
                     state.last_caller += 1;
                     state.waiting.insert(state.last_caller, answer);
                     Event::Command { caller: state.last_caller, command }

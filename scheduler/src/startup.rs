@@ -25,6 +25,7 @@ use mainstay_engine::config::validators::Validator;
 use mainstay_engine::effect::{Effects, Transaction};
 use mainstay_engine::engine::Engine;
 use mainstay_engine::event::Event;
+use mainstay_engine::explain::Question;
 use mainstay_engine::ids::{FrameworkId, Generator};
 use mainstay_engine::task::status::Status;
 use mainstay_engine::units::Timestamp;
@@ -105,6 +106,10 @@ impl Core for Engine {
 
     fn view(&mut self) -> Arc<View> {
         Engine::view(self)
+    }
+
+    fn question(&mut self) -> Option<Question> {
+        Some(Engine::question(self))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::offer::screen::{Failed, Free, Screen};
 use crate::view::Outcomes;
 
 /// Steps of equal class get equal answers.
-pub(super) type Class = (ConfigId, String, Vec<String>);
+pub(crate) type Class = (ConfigId, String, Vec<String>);
 
 /// A batch of offers.
 pub(super) struct Cycle {

@@ -1,6 +1,6 @@
 //! The offer cycle: each batch of offers is used, cleaned or given back within one step; none is held.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mainstay_proto::v1 as wire;
@@ -8,39 +8,24 @@ use mainstay_spec::Goal;
 
 use super::Engine;
 use super::cycle::{Cycle, Look};
+use super::wanted::Wanted;
 use crate::effect::{Call, Effects};
-use crate::ids::{AgentId, ConfigId, OfferId, PodInstance, ResourceId, TaskId, TaskName};
+use crate::ids::{AgentId, OfferId, PodInstance, ResourceId, TaskId, TaskName};
 use crate::journal::Entry;
 use crate::limits::{
     ACCEPT_REMAINDER, DECLINE_LONG, DECLINE_SHORT, OUTCOMES_KEPT, RELEASE_SWEEP, RELEASED_AFTER_OFFERS,
-    REPORTS_PER_CYCLE,
+    REPORTS_PER_CYCLE, SEEN_OFFERS,
 };
 use crate::offer::Offer;
 use crate::offer::evaluate::Evaluation;
 use crate::offer::leftover;
 use crate::offer::placement::{Counts, Rule};
-use crate::offer::requirement::{Accepted, Recovery, Requirement};
-use crate::plan::coordinator::Place;
+use crate::offer::requirement::{Accepted, Recovery};
 use crate::resource::Resource;
 use crate::state::Task;
 use crate::task::status::{State, Status};
 use crate::units::{Millis, Timestamp};
 use crate::view::{Outcome, Outcomes};
-
-/// What a step's requirement is made of, gathered once per step.
-struct Wanted {
-    place: Place,
-    step_id: uuid::Uuid,
-    step_name: String,
-    pod: PodInstance,
-    tasks: Vec<String>,
-    recovery: Recovery,
-    parameters: BTreeMap<String, String>,
-    config_id: ConfigId,
-    spec: Arc<mainstay_spec::ServiceSpec>,
-    /// The only agent that can do: it holds the reservations of the pod.
-    pinned: Option<AgentId>,
-}
 
 impl Engine {
     pub(super) fn offers(&mut self, offers: Vec<Offer>, now: Timestamp, effects: &mut Effects) {
@@ -131,61 +116,6 @@ impl Engine {
         is_news
     }
 
-    /// Gathers what a step wants; `None` when it wants nothing now.
-    fn wanted(&self, place: Place) -> Option<Wanted> {
-        let plan = self.plans.get(place.plan)?;
-        let step = plan.phases.get(place.phase)?.steps.get(place.step)?;
-        if !step.wants_launch() {
-            return None;
-        }
-        let stored = self.state.pod_tasks(&step.pod);
-        let is_given_up = stored.iter().any(|task| task.is_permanently_failed);
-        let recovery = if is_given_up { Recovery::Permanent } else { step.recovery };
-        let target = self.state.target.clone()?;
-        // A failed pod comes back as it was; the rollout of a newer configuration is the deploy plan's.
-        let config_id = match step.recovery {
-            Recovery::None => target,
-            Recovery::Transient | Recovery::Permanent => {
-                let of_tasks: BTreeSet<&ConfigId> = stored
-                    .iter()
-                    .filter_map(|task| task.config_id.as_ref())
-                    .filter(|id| self.state.configuration(id).is_some())
-                    .collect();
-                if of_tasks.is_empty() || of_tasks.contains(&target) { target } else { (*of_tasks.first()?).clone() }
-            }
-        };
-        let spec = if self.state.target.as_ref() == Some(&config_id) {
-            Arc::clone(&self.spec)
-        } else {
-            Arc::clone(self.state.configuration(&config_id)?)
-        };
-        let reserved = stored.iter().find(|task| task.resource_ids().next().is_some());
-        let pinned = reserved.filter(|_| recovery != Recovery::Permanent).map(|task| task.agent_id.clone());
-        Some(Wanted {
-            place,
-            step_id: step.id,
-            step_name: step.name.clone(),
-            pod: step.pod.clone(),
-            tasks: step.tasks.clone(),
-            recovery,
-            parameters: plan.parameters.clone(),
-            config_id,
-            spec,
-            pinned,
-        })
-    }
-
-    /// The live launch that has to end before this step may launch.
-    fn blocked_by(&self, wanted: &Wanted) -> Option<TaskId> {
-        let pod_spec = wanted.spec.pod(&wanted.pod.pod_type)?;
-        let concerned = match wanted.recovery {
-            Recovery::Permanent => self.state.pod_tasks(&wanted.pod),
-            Recovery::None | Recovery::Transient => self.tasks_sharing(&wanted.pod, pod_spec, &wanted.tasks),
-        };
-        let live = concerned.into_iter().find(|task| task.is_live()).and_then(|task| task.task_id.clone());
-        live.or_else(|| self.strays(&wanted.pod).next())
-    }
-
     /// Looks at every offer that is left for one step.
     fn look(&mut self, wanted: &Wanted, cycle: &mut Cycle) -> Option<Look> {
         let stored = self.state.pod_tasks(&wanted.pod);
@@ -194,25 +124,12 @@ impl Engine {
         // Only counting rules look at other pods.
         let all_tasks: Vec<&Task> =
             if is_counting { self.state.tasks.values().map(Arc::as_ref).collect() } else { Vec::new() };
-        let requirement = Requirement {
-            config: &self.config,
-            framework_id: self.state.framework_id.as_ref()?,
-            spec: &wanted.spec,
-            config_id: &wanted.config_id,
-            pod_spec: wanted.spec.pod(&wanted.pod.pod_type)?,
-            pod: &wanted.pod,
-            launch: &wanted.tasks,
-            recovery: wanted.recovery,
-            parameters: &wanted.parameters,
-            stored: &stored,
-            placement,
-            local_region: self.master.region.as_deref().or(wanted.spec.region.as_deref()),
-            all_tasks: &all_tasks,
-            counts: &Counts::default(),
-        };
+        let counts = Counts::default();
+        let framework_id = self.state.framework_id.as_ref()?;
+        let requirement = wanted.requirement(&self.config, framework_id, placement, &stored, &all_tasks, &counts)?;
         // Without a reservation an instance is like any other, unless where its own tasks were is left out of a count.
         let is_alike = wanted.pinned.is_none() && (stored.is_empty() || !is_counting);
-        let class = is_alike.then(|| (wanted.config_id.clone(), wanted.pod.pod_type.clone(), wanted.tasks.clone()));
+        let class = is_alike.then(|| wanted.class());
         Some(cycle.look(&requirement, class, wanted.pinned.as_ref(), &mut self.ids))
     }
 
@@ -249,6 +166,8 @@ impl Engine {
 
     /// Stores what the accept is going to do, then lets it be sent.
     fn accept(&mut self, wanted: &Wanted, offer: &Offer, accepted: Accepted, now: Timestamp, effects: &mut Effects) {
+        // What is left of it is offered anew.
+        Arc::make_mut(&mut self.seen).forget(&offer.agent_id);
         // What an agent held that will never come back needs no releasing.
         let stored = self.state.pod_tasks(&wanted.pod);
         let is_gone = |agent: &AgentId| {
@@ -391,7 +310,9 @@ impl Engine {
             !self.state.releasing.is_empty() || offers.iter().any(|offer| offer.resources.iter().any(is_ours));
         let keep = if may_have_ours { self.state.kept_resource_ids() } else { BTreeSet::new() };
         let mut unused = Vec::new();
-        for offer in offers {
+        // No more are kept than these, so a flood of offers costs no more either.
+        let kept_from = offers.len().saturating_sub(SEEN_OFFERS);
+        for (at, offer) in offers.into_iter().enumerate() {
             let orphans = match &self.state.framework_id {
                 Some(id) if !self.is_partly_unreadable => {
                     leftover::orphans(&offer, &keep, &self.config.role, id, &self.state.releasing)
@@ -401,9 +322,13 @@ impl Engine {
             let mut operations = leftover::release(&orphans);
             self.count_unseen(&offer, effects);
             if operations.is_empty() {
-                unused.push(offer.id);
+                unused.push(offer.id.clone());
+                if at >= kept_from {
+                    Arc::make_mut(&mut self.seen).put(offer, now);
+                }
                 continue;
             }
+            Arc::make_mut(&mut self.seen).forget(&offer.agent_id);
             self.release(&offer, &mut operations, effects);
             effects.send.push(Call::Accept { offers: vec![offer.id], operations, refuse: ACCEPT_REMAINDER });
             self.demand.sweep(now, RELEASE_SWEEP);

@@ -165,6 +165,7 @@ pub(super) fn start(
         releases: BTreeMap::new(),
         unseen: BTreeMap::new(),
         is_partly_unreadable,
+        seen: Arc::default(),
         outcomes: Arc::new(Outcomes::default()),
         published: Vec::new(),
         view,

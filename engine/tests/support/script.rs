@@ -577,6 +577,11 @@ impl World {
                 let Some(engine) = &mut self.engine else { return self.fail("the process is not running") };
                 text = engine.view().waiting.join("\n");
             }
+            "why" => {
+                let Some(engine) = &mut self.engine else { return self.fail("the process is not running") };
+                let explained = engine.question().answer(|_| true);
+                text = explained.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            }
             "tasks" => {
                 for task in check::reload(&self.stored).tasks.values() {
                     let id = task.task_id.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);

@@ -261,7 +261,7 @@ fn view() -> View {
 fn api(view: View, answer: impl Fn(Command) -> Answer + Send + 'static) -> Router {
     let (commands, mut requests) = control::channel();
     tokio::spawn(async move {
-        while let Some(Asked { command, answer: sender }) = requests.recv().await {
+        while let Some(Asked::Command { command, answer: sender }) = requests.recv().await {
             sender.send(answer(command)).ok();
         }
     });

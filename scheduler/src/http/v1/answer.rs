@@ -43,6 +43,7 @@ pub(super) fn pod_not_found(name: &str) -> Response {
     json::text(StatusCode::NOT_FOUND, format!("Pod {name} not found"))
 }
 
-fn unanswered(busy: Busy) -> Response {
+/// Nobody answered.
+pub(super) fn unanswered(busy: Busy) -> Response {
     json::text(StatusCode::SERVICE_UNAVAILABLE, busy.to_string())
 }

@@ -1,0 +1,101 @@
+//! The snapshot from which unfinished steps are explained.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{Engine, RECOVERY};
+use crate::explain::{Asked, Question, Standing, Waiting};
+use crate::plan::coordinator::Place;
+use crate::plan::{Phase, Plan, Status, Step};
+
+impl Engine {
+    /// What is needed to explain why steps are not done. Plans of the author that nobody has started are left out.
+    pub fn question(&mut self) -> Question {
+        let candidates: BTreeSet<Place> = self.candidates().iter().copied().collect();
+        let mut steps = Vec::new();
+        for (plan_at, plan) in self.plans.iter().enumerate() {
+            if plan_at > RECOVERY && plan.is_interrupted {
+                continue;
+            }
+            for (phase_at, phase) in plan.phases.iter().enumerate() {
+                for (step_at, (step, status)) in phase.steps.iter().zip(phase.step_statuses()).enumerate() {
+                    if status == Status::Complete {
+                        continue;
+                    }
+                    let place = Place { plan: plan_at, phase: phase_at, step: step_at };
+                    let standing = self.standing(plan, phase, step, status, place, candidates.contains(&place));
+                    steps.push(Asked {
+                        plan: plan.name.clone(),
+                        phase: phase.name.clone(),
+                        step: step.name.clone(),
+                        pod: step.pod.clone(),
+                        standing,
+                    });
+                }
+            }
+        }
+        Question {
+            config: self.config.clone(),
+            framework_id: self.state.framework_id.clone(),
+            tasks: Arc::clone(&self.state.tasks),
+            seen: Arc::clone(&self.seen),
+            steps,
+        }
+    }
+
+    fn standing(
+        &self,
+        plan: &Plan,
+        phase: &Phase,
+        step: &Step,
+        status: Status,
+        place: Place,
+        is_candidate: bool,
+    ) -> Standing {
+        let errors: Vec<String> = plan.errors.iter().chain(&step.errors).cloned().collect();
+        Standing::Known(if !errors.is_empty() {
+            Waiting::Error { errors }
+        } else if let Some(until) = step.delayed_until {
+            Waiting::Delayed { until }
+        } else if !step.wants_launch() {
+            let tasks = step.tasks.iter().filter_map(|short| {
+                let name = step.pod.task_name(short);
+                let state = self.state.tasks.get(&name)?.state().map_or("TASK_STAGING", |state| state.as_str());
+                Some((name, state))
+            });
+            Waiting::Launched { tasks: tasks.collect() }
+        } else if plan.is_interrupted {
+            Waiting::Held { what: format!("plan {}", plan.name) }
+        } else if phase.is_interrupted || status == Status::Waiting && phase.is_held() {
+            Waiting::Held { what: format!("phase {} of plan {}", phase.name, plan.name) }
+        } else if !is_candidate {
+            earlier(plan, phase, place).map_or(Waiting::OtherPlan, |name| Waiting::Earlier { name })
+        } else if !self.is_subscribed {
+            Waiting::NotSubscribed
+        } else if !self.reconciler.is_done() {
+            Waiting::Reconciling { unanswered: self.reconciler.unanswered() }
+        } else if let Some(wanted) = self.wanted(place) {
+            if let Some(task) = self.blocked_by(&wanted) {
+                Waiting::Ending { task }
+            } else {
+                let rule = self.spec.pod(&wanted.pod.pod_type).and_then(|pod| pod.placement.clone());
+                return Standing::Wants { wanted: Box::new(wanted), rule };
+            }
+        } else {
+            Waiting::OtherPlan
+        })
+    }
+}
+
+/// What is worked on before this step: the first unfinished step of its phase, else the first unfinished phase of its plan.
+fn earlier(plan: &Plan, phase: &Phase, place: Place) -> Option<String> {
+    if !plan.candidate_phases().contains(&place.phase) {
+        let first = plan.phases.iter().take(place.phase).find(|phase| phase.status() != Status::Complete)?;
+        return Some(format!("phase {}", first.name));
+    }
+    if phase.candidates().contains(&place.step) {
+        return None;
+    }
+    let first = phase.steps.iter().take(place.step).find(|step| step.status() != Status::Complete)?;
+    Some(format!("step {}", first.name))
+}

@@ -1,0 +1,178 @@
+//! Why each unfinished step is not placed now, as data.
+//!
+//! A [`Question`] is a cheap snapshot made by the engine; answering it evaluates the last offer of every agent again, away from the
+//! engine's thread, so that nobody pays for an explanation that nobody reads. The same answer serves recorded offers.
+//! Not the log of evaluations as they happened (`view::Outcomes`).
+//!
+//! Invariant: a change that is reported was tried: with it applied, every stage passes (`explain/change.rs`).
+//! Next: `explain/seen.rs` (offers kept), `explain/search.rs` (offers to groups), `explain/obstacle.rs`, `explain/change.rs`.
+
+pub mod change;
+pub mod obstacle;
+pub mod search;
+pub mod seen;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+pub use change::Change;
+pub use obstacle::{Found, Obstacle};
+pub use search::{Closest, Group, Search};
+pub use seen::Seen;
+
+use crate::config::Config;
+use crate::engine::wanted::Wanted;
+use crate::ids::{FrameworkId, PodInstance, TaskId, TaskName};
+use crate::offer::placement::Rule;
+use crate::state::Task;
+use crate::units::Timestamp;
+
+/// Everything an explanation is made from, as it was at one moment.
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub(crate) config: Config,
+    pub(crate) framework_id: Option<FrameworkId>,
+    pub(crate) tasks: Arc<BTreeMap<TaskName, Arc<Task>>>,
+    pub(crate) seen: Arc<Seen>,
+    pub(crate) steps: Vec<Asked>,
+}
+
+/// One unfinished step.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) plan: String,
+    pub(crate) phase: String,
+    pub(crate) step: String,
+    pub(crate) pod: PodInstance,
+    pub(crate) standing: Standing,
+}
+
+/// Where a step stands, before offers are looked at.
+#[derive(Debug, Clone)]
+pub(crate) enum Standing {
+    /// It is known without looking at offers.
+    Known(Waiting),
+    /// It wants an offer.
+    Wants {
+        /// What it wants.
+        wanted: Box<Wanted>,
+        /// The rule of its pod in the specification in force.
+        rule: Option<Rule>,
+    },
+}
+
+/// Why one step is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// Plan.
+    pub plan: String,
+    /// Phase.
+    pub phase: String,
+    /// Step, `<pod>-<index>:[<task>, …]`.
+    pub step: String,
+    /// Pod instance.
+    pub pod: PodInstance,
+    /// What it waits for.
+    pub waiting: Waiting,
+}
+
+/// What an unfinished step waits for. Closed: a new reason to wait is a new variant here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waiting {
+    /// The subscription is not up.
+    NotSubscribed,
+    /// Mesos is asked what runs; nothing is launched before it has answered.
+    Reconciling {
+        /// Tasks not answered yet.
+        unanswered: usize,
+    },
+    /// An earlier phase or step of its plan.
+    Earlier {
+        /// Its name.
+        name: String,
+    },
+    /// An operator: the plan, the phase or a canary gate is held.
+    Held {
+        /// What is to be continued: `plan deploy` or `phase hello of plan deploy`.
+        what: String,
+    },
+    /// A backoff after failures.
+    Delayed {
+        /// When it goes on.
+        until: Timestamp,
+    },
+    /// Another plan works on the same pod.
+    OtherPlan,
+    /// A task that has to end first.
+    Ending {
+        /// The launch.
+        task: TaskId,
+    },
+    /// Its tasks were launched and are not running, ready or finished yet.
+    Launched {
+        /// Full task name and last state.
+        tasks: Vec<(TaskName, &'static str)>,
+    },
+    /// It cannot be carried out.
+    Error {
+        /// Why.
+        errors: Vec<String>,
+    },
+    /// An offer that fits.
+    Offer(Box<Search>),
+}
+
+impl Question {
+    /// Pod instances of the steps asked about.
+    pub fn pods(&self) -> impl Iterator<Item = &PodInstance> {
+        self.steps.iter().map(|asked| &asked.pod)
+    }
+
+    /// Explains the unfinished steps of the pods for which `is_wanted` holds, in the order of the plans.
+    pub fn answer(&self, is_wanted: impl Fn(&PodInstance) -> bool) -> Vec<Explanation> {
+        let mut known = search::Known::default();
+        let steps = self.steps.iter().filter(|asked| is_wanted(&asked.pod));
+        steps
+            .map(|asked| Explanation {
+                plan: asked.plan.clone(),
+                phase: asked.phase.clone(),
+                step: asked.step.clone(),
+                pod: asked.pod.clone(),
+                waiting: match &asked.standing {
+                    Standing::Known(waiting) => waiting.clone(),
+                    Standing::Wants { wanted, rule } => {
+                        Waiting::Offer(Box::new(search::search(self, wanted, rule.as_ref(), &mut known)))
+                    }
+                },
+            })
+            .collect()
+    }
+}
+
+/// Several lines, for people; the first says it all in short.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: ", self.plan, self.step)?;
+        match &self.waiting {
+            Waiting::NotSubscribed => f.write_str("waits for the subscription to a master"),
+            Waiting::Reconciling { unanswered } => {
+                write!(f, "waits until Mesos has said what runs ({unanswered} tasks unanswered)")
+            }
+            Waiting::Earlier { name } => write!(f, "waits for {name}"),
+            Waiting::Held { what } => write!(f, "held by an operator; continue {what}"),
+            Waiting::Delayed { until } => write!(f, "held back after failures until {until}"),
+            Waiting::OtherPlan => f.write_str("waits for another plan that works on the same pod"),
+            Waiting::Ending { task } => write!(f, "waits for {task} to end"),
+            Waiting::Launched { tasks } => {
+                f.write_str("launched, waits for")?;
+                for (at, (name, state)) in tasks.iter().enumerate() {
+                    write!(f, "{} {name} ({state})", if at == 0 { "" } else { "," })?;
+                }
+                Ok(())
+            }
+            Waiting::Error { errors } => write!(f, "cannot be carried out: {}", errors.join("; ")),
+            Waiting::Offer(search) => write!(f, "{search}"),
+        }
+    }
+}

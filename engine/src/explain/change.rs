@@ -1,0 +1,538 @@
+//! The smallest change that lets a step pass on one agent.
+//!
+//! Found by trying: the first obstacle is removed by the least that removes it, and the offer is evaluated again, until it fits.
+//! Invariant: what [`smallest`] returns makes the evaluation pass when it is applied to the same requirement and offer.
+
+use std::fmt;
+
+use mainstay_spec::{PodSpec, ServiceSpec, VolumeKind};
+
+use super::obstacle;
+use crate::ids::Generator;
+use crate::offer::Offer;
+use crate::offer::evaluate::evaluate;
+use crate::offer::placement::{Counts, Rule};
+use crate::offer::report::{Reason, Shortfall};
+use crate::offer::requirement::{Recovery, Requirement};
+use crate::resource::{Disk, DiskSource, Ranges, Resource, Value, pool::SOURCE_MOUNT};
+use crate::units::Scalar;
+
+/// Obstacles removed one after the other before a search is given up.
+const MAX_ROUNDS: usize = 32;
+
+/// One thing to do. Closed: a new remedy is a new variant here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Ask for less of a resource in a resource set.
+    Less {
+        /// Resource set; empty for the volumes of the pod itself.
+        set: String,
+        /// `cpus`, `mem` or `gpus`.
+        name: String,
+        /// As it is.
+        from: Scalar,
+        /// As it would fit.
+        to: Scalar,
+    },
+    /// Ask for a smaller volume.
+    SmallerVolume {
+        /// Path of the volume.
+        path: String,
+        /// As it is, MB.
+        from: Scalar,
+        /// As it would fit, MB.
+        to: Scalar,
+    },
+    /// Free an amount on the agent, or use one with so much more.
+    Free {
+        /// `cpus`, `mem`, `disk`, `gpus`.
+        name: String,
+        /// How much.
+        amount: Scalar,
+        /// Role it is missing in.
+        role: String,
+    },
+    /// Free a port on the agent.
+    FreePort {
+        /// Its number.
+        number: u16,
+    },
+    /// Free any port on the agent.
+    FreeAnyPort {
+        /// Name of the port.
+        name: String,
+        /// One that would do.
+        number: u16,
+    },
+    /// Give the agent a MOUNT disk.
+    AddMount {
+        /// Path of the volume that wants it.
+        path: String,
+        /// Least size, MB.
+        size: Scalar,
+        /// Profiles, any of which will do.
+        profiles: Vec<String>,
+    },
+    /// Drop a part of the placement rule.
+    WithoutRule {
+        /// That part.
+        rule: Rule,
+    },
+    /// Give up what is reserved, its data included, and place the pod anew.
+    Replace,
+}
+
+/// What a change is applied to.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// The specification.
+    pub spec: ServiceSpec,
+    /// The placement rule.
+    pub rule: Option<Rule>,
+    /// The offer.
+    pub offer: Offer,
+    /// Why the pod is launched.
+    pub recovery: Recovery,
+}
+
+impl Trial {
+    /// The step and offer as they are.
+    pub fn new(requirement: &Requirement<'_>, offer: &Offer) -> Self {
+        Self {
+            spec: requirement.spec.clone(),
+            rule: requirement.placement.cloned(),
+            offer: offer.clone(),
+            recovery: requirement.recovery,
+        }
+    }
+
+    /// The first obstacle left; `None` when every stage passes.
+    pub fn first_obstacle(&self, requirement: &Requirement<'_>) -> Option<Reason> {
+        self.first_failure(requirement).map(|(_, reason)| reason)
+    }
+
+    /// The first obstacle left, and the place of its stage.
+    fn first_failure(&self, requirement: &Requirement<'_>) -> Option<(usize, Reason)> {
+        let pod_spec = self.spec.pod(&requirement.pod.pod_type)?;
+        let counts = Counts::default();
+        let requirement = Requirement {
+            spec: &self.spec,
+            pod_spec,
+            placement: self.rule.as_ref(),
+            recovery: self.recovery,
+            counts: &counts,
+            ..requirement.clone()
+        };
+        let evaluation = evaluate(&requirement, &self.offer, &mut Generator::seeded(0));
+        if evaluation.accepted.is_some() {
+            return None;
+        }
+        let at = evaluation.report.outcomes.iter().position(|outcome| !outcome.passed)?;
+        evaluation.report.first_failure().map(|outcome| (at, outcome.reason.clone()))
+    }
+
+    /// Makes a change to the pod type of a requirement, or to the offer.
+    pub fn apply(&mut self, pod_type: &str, change: &Change) {
+        let pod = self.spec.pods.iter_mut().find(|pod| pod.pod_type == pod_type);
+        match (change, pod) {
+            (Change::Less { set, name, to, .. }, Some(pod)) => {
+                if let Some(amount) =
+                    pod.resource_sets.iter_mut().find(|known| known.id == *set).and_then(|set| match name.as_str() {
+                        "cpus" => Some(&mut set.cpus),
+                        "mem" => Some(&mut set.memory_mb),
+                        "gpus" => Some(&mut set.gpus),
+                        _ => None,
+                    })
+                {
+                    *amount = Some(*to);
+                }
+            }
+            (Change::SmallerVolume { path, to, .. }, Some(pod)) => {
+                let of_sets = pod.resource_sets.iter_mut().flat_map(|set| &mut set.volumes);
+                if let Some(volume) = pod.volumes.iter_mut().chain(of_sets).find(|volume| volume.path == *path) {
+                    volume.size_mb = *to;
+                }
+            }
+            (Change::Free { name, amount, role }, _) => self.add(name, Value::Scalar(*amount), role, None),
+            (Change::FreePort { number } | Change::FreeAnyPort { number, .. }, _) => {
+                self.add("ports", Value::Ranges(Ranges::new([(u64::from(*number), u64::from(*number))])), "*", None);
+            }
+            (Change::AddMount { size, profiles, .. }, _) => {
+                let source = DiskSource {
+                    kind: SOURCE_MOUNT,
+                    root: Some(format!("/mnt/disk{}", self.offer.resources.len())),
+                    profile: profiles.first().cloned(),
+                    ..DiskSource::default()
+                };
+                let disk = Disk { source: Some(source), ..Disk::default() };
+                self.add("disk", Value::Scalar(*size), "*", Some(disk));
+            }
+            (Change::WithoutRule { rule }, _) => {
+                let parts: Vec<Rule> =
+                    self.rule.iter().flat_map(obstacle::parts).filter(|part| *part != rule).cloned().collect();
+                self.rule = match parts.len() {
+                    0 => None,
+                    1 => parts.into_iter().next(),
+                    _ => Some(Rule::And(parts)),
+                };
+            }
+            (Change::Replace, _) => self.recovery = Recovery::Permanent,
+            (Change::Less { .. } | Change::SmallerVolume { .. }, None) => {}
+        }
+    }
+
+    fn add(&mut self, name: &str, value: Value, role: &str, disk: Option<Disk>) {
+        let allocation_role = self
+            .offer
+            .allocation_role
+            .clone()
+            .or_else(|| self.offer.resources.first().and_then(|resource| resource.allocation_role.clone()));
+        let reservations = self
+            .offer
+            .resources
+            .iter()
+            .find(|resource| resource.role() == role && !resource.is_dynamically_reserved())
+            .map(|resource| resource.reservations.clone())
+            .unwrap_or_default();
+        self.offer.resources.push(Resource {
+            name: name.to_owned(),
+            value,
+            allocation_role,
+            reservations,
+            disk: disk.map(Box::new),
+            provider_id: None,
+            shared: false,
+            revocable: false,
+        });
+    }
+}
+
+/// The smallest changes that together let the step pass on the agent of an offer; `None` when none were found.
+pub fn smallest(requirement: &Requirement<'_>, offer: &Offer) -> Option<Vec<Change>> {
+    let pod_type = &requirement.pod.pod_type;
+    let mut trial = Trial::new(requirement, offer);
+    let mut changes: Vec<Change> = Vec::new();
+    for _ in 0..MAX_ROUNDS {
+        let Some((at, reason)) = trial.first_failure(requirement) else { return Some(changes) };
+        let change = against(&reason, requirement, &trial)?;
+        let mut next = trial.clone();
+        next.apply(pod_type, &change);
+        // Less of a resource helps only the stages behind it; when even that comes too late the agent lacks it.
+        let is_in_vain = matches!(change, Change::Less { .. } | Change::SmallerVolume { .. })
+            && next.first_failure(requirement).is_some_and(|(still, _)| still <= at);
+        let change = match reason.shortfall().filter(|_| is_in_vain || lacks(&changes, &reason)) {
+            Some(shortfall) => free(shortfall),
+            None => change,
+        };
+        trial.apply(pod_type, &change);
+        merge(&mut changes, change);
+    }
+    None
+}
+
+/// Whether the agent is already known to have too little of what is short, whatever the pod asks for.
+fn lacks(changes: &[Change], reason: &Reason) -> bool {
+    let Some(shortfall) = reason.shortfall() else { return false };
+    changes.iter().any(
+        |change| matches!(change, Change::Free { name, role, .. } if name == shortfall.name && *role == shortfall.role),
+    ) && !matches!(reason, Reason::NoMount { .. })
+}
+
+fn free(shortfall: &Shortfall) -> Change {
+    Change::Free { name: shortfall.name.to_owned(), amount: shortfall.short_by(), role: shortfall.role.clone() }
+}
+
+/// Two changes of one amount are one.
+fn merge(changes: &mut Vec<Change>, change: Change) {
+    for known in changes.iter_mut() {
+        match (&mut *known, &change) {
+            (Change::Less { set, name, to, .. }, Change::Less { set: of, name: what, to: now, .. })
+                if set == of && name == what =>
+            {
+                *to = *now;
+                return;
+            }
+            (Change::SmallerVolume { path, to, .. }, Change::SmallerVolume { path: of, to: now, .. }) if path == of => {
+                *to = *now;
+                return;
+            }
+            (Change::Free { name, amount, role }, Change::Free { name: what, amount: more, role: of })
+                if name == what && role == of =>
+            {
+                *amount = amount.plus(*more);
+                return;
+            }
+            _ => {}
+        }
+    }
+    changes.push(change);
+}
+
+/// The least that removes one obstacle.
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever is none of these is an obstacle of the placement rule, or nothing helps"
+)]
+fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial) -> Option<Change> {
+    let pod = trial.spec.pod(&requirement.pod.pod_type)?;
+    if let Reason::NoMount { path, profiles, shortfall } = reason {
+        return Some(if shortfall.available.is_zero() {
+            Change::AddMount { path: path.clone(), size: shortfall.wanted, profiles: profiles.clone() }
+        } else {
+            Change::SmallerVolume { path: path.clone(), from: shortfall.wanted, to: shortfall.available }
+        });
+    }
+    if let Reason::VolumeInsufficient { path, shortfall } = reason {
+        return Some(less_disk(Some(path), shortfall, pod));
+    }
+    if let Some(shortfall) = reason.shortfall() {
+        return Some(if shortfall.name == "disk" {
+            less_disk(None, shortfall, pod)
+        } else {
+            less(shortfall, requirement, pod)
+        });
+    }
+    match reason {
+        Reason::PortTaken { number, .. } => Some(Change::FreePort { number: *number }),
+        Reason::NoPortLeft { name, .. } => {
+            let is_asked_for =
+                |number: u16| pod.resource_sets.iter().flat_map(|set| &set.ports).any(|port| port.port == Some(number));
+            let port = pod.resource_sets.iter().flat_map(|set| &set.ports).find(|port| port.name == *name)?;
+            let offered = |number: u16| {
+                trial.offer.resources.iter().any(|resource| {
+                    matches!(&resource.value, Value::Ranges(ranges) if resource.name == "ports" && ranges.contains(u64::from(number)))
+                })
+            };
+            let mut candidates: Box<dyn Iterator<Item = u16>> = if port.ranges.is_empty() {
+                Box::new(1025..=u16::MAX)
+            } else {
+                Box::new(port.ranges.iter().flat_map(|range| range.begin.max(1)..=range.end))
+            };
+            let number = candidates.find(|number| !is_asked_for(*number) && !offered(*number))?;
+            Some(Change::FreeAnyPort { name: name.clone(), number })
+        }
+        Reason::ReservedMissing { .. }
+        | Reason::PortMissing { .. }
+        | Reason::VolumeMissing { .. }
+        | Reason::ExecutorMissing { .. } => (trial.recovery != Recovery::Permanent).then_some(Change::Replace),
+        _ => {
+            let counts = Counts::default();
+            let tried = Requirement { placement: trial.rule.as_ref(), counts: &counts, ..requirement.clone() };
+            let rule = obstacle::excluding(&tried, &trial.offer).into_iter().next()?.clone();
+            Some(Change::WithoutRule { rule })
+        }
+    }
+}
+
+/// Less of a scalar: in the set that is short when that leaves something, else in the largest; else more on the agent.
+fn less(shortfall: &Shortfall, requirement: &Requirement<'_>, pod: &PodSpec) -> Change {
+    let missing = shortfall.short_by();
+    let amount = |set: &mainstay_spec::ResourceSet| match shortfall.name {
+        "cpus" => set.cpus,
+        "mem" => set.memory_mb,
+        "gpus" => set.gpus,
+        _ => None,
+    };
+    let used = |id: &str| pod.tasks.iter().any(|task| task.resource_set == id);
+    let launched =
+        |id: &str| pod.tasks.iter().any(|task| task.resource_set == id && requirement.launch.contains(&task.name));
+    let sets = || pod.resource_sets.iter().filter(|set| used(&set.id)).filter_map(|set| Some((set, amount(set)?)));
+    let own = sets().find(|(set, amount)| *amount == shortfall.wanted && launched(&set.id) && *amount > missing);
+    let largest = || sets().filter(|(_, amount)| *amount > missing).max_by_key(|(_, amount)| *amount);
+    match own.or_else(largest) {
+        Some((set, from)) => Change::Less {
+            set: set.id.clone(),
+            name: shortfall.name.to_owned(),
+            from,
+            to: from.minus(missing).unwrap_or(Scalar::ZERO),
+        },
+        None => free(shortfall),
+    }
+}
+
+/// Less disk: in the volume that is short when that leaves something, else in the largest; else more on the agent.
+fn less_disk(path: Option<&String>, shortfall: &Shortfall, pod: &PodSpec) -> Change {
+    let missing = shortfall.short_by();
+    let volumes = || {
+        let all = pod.volumes.iter().chain(pod.resource_sets.iter().flat_map(|set| &set.volumes));
+        all.filter(|volume| volume.kind == VolumeKind::Root && volume.size_mb > missing)
+    };
+    let own = path.and_then(|path| volumes().find(|volume| volume.path == *path));
+    match own.or_else(|| volumes().max_by_key(|volume| volume.size_mb)) {
+        Some(volume) => Change::SmallerVolume {
+            path: volume.path.clone(),
+            from: volume.size_mb,
+            to: volume.size_mb.minus(missing).unwrap_or(Scalar::ZERO),
+        },
+        None => free(shortfall),
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Less { set, name, from, to } => write!(f, "{name} {to} instead of {from} in {set}"),
+            Self::SmallerVolume { path, from, to } => write!(f, "volume {path} of {to} MB instead of {from}"),
+            Self::Free { name, amount, role } if role == "*" => write!(f, "{amount} more {name} on the agent"),
+            Self::Free { name, amount, role } => write!(f, "{amount} more {name} of role {role} on the agent"),
+            Self::FreePort { number } => write!(f, "port {number} free"),
+            Self::FreeAnyPort { name, number } => write!(f, "a free port for {name}, such as {number}"),
+            Self::AddMount { path, size, profiles } if profiles.is_empty() => {
+                write!(f, "a MOUNT disk of at least {size} MB for volume {path}")
+            }
+            Self::AddMount { path, size, profiles } => {
+                write!(f, "a MOUNT disk of profile {} and at least {size} MB for volume {path}", profiles.join(" or "))
+            }
+            Self::WithoutRule { rule } => write!(f, "no constraint \"{rule}\""),
+            Self::Replace => f.write_str("a replace of the pod, which gives up its volumes"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_spec::ResourceSet;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::offer::fixture::{World, mount_volume, pod, port, resource, root_volume, scalar, set, task, units};
+
+    /// The smallest changes, and what is left in the way after them.
+    fn tried(world: &World, offer: &Offer) -> Option<(Vec<Change>, Option<Reason>)> {
+        world.with_requirement(&["server"], Recovery::None, |requirement| {
+            let changes = smallest(requirement, offer)?;
+            let mut trial = Trial::new(requirement, offer);
+            changes.iter().for_each(|change| trial.apply("hello", change));
+            Some((changes, trial.first_obstacle(requirement)))
+        })
+    }
+
+    fn one(sets: Vec<ResourceSet>) -> World {
+        World::new(PodSpec { resource_sets: sets, volumes: Vec::new(), tasks: vec![task("server", "s")], ..pod() })
+    }
+
+    #[track_caller]
+    fn check(world: &World, resources: Vec<Resource>, expected: &str) {
+        let offer = Offer { resources, ..world.offer() };
+        let (changes, left) = tried(world, &offer).unwrap();
+        assert_eq!(left, None);
+        assert_eq!(changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), expected);
+    }
+
+    fn agent(cpus: u64, mem: u64, disk: u64) -> Vec<Resource> {
+        let ports = Value::Ranges(Ranges::new([(8000, 8001)]));
+        let scalars = [("cpus", Scalar::from_millis(cpus)), ("mem", units(mem)), ("disk", units(disk))];
+        scalars.map(|(name, amount)| scalar(name, amount)).into_iter().chain([resource("ports", ports)]).collect()
+    }
+
+    #[test]
+    fn the_words_of_every_change() {
+        // A set wants 0.5 cpus and 128 MB, the executor 0.1 and 32 and 256 MB of disk.
+        let world = one(vec![set("s")]);
+        check(&world, agent(4000, 4096, 4096), "");
+        check(&world, agent(500, 4096, 4096), "cpus 0.4 instead of 0.5 in s");
+        check(&world, agent(500, 100, 4096), "cpus 0.4 instead of 0.5 in s; mem 68 instead of 128 in s");
+        check(&world, agent(50, 4096, 4096), "0.55 more cpus on the agent");
+        check(&world, agent(4000, 4096, 200), "56 more disk on the agent");
+        let volumes = |volumes| one(vec![ResourceSet { volumes, ..set("s") }]);
+        check(&volumes(vec![root_volume("data", 500)]), agent(4000, 4096, 400), "volume data of 144 MB instead of 500");
+        check(
+            &volumes(vec![mount_volume("data", 500)]),
+            agent(4000, 4096, 4096),
+            "a MOUNT disk of at least 500 MB for volume data",
+        );
+        let ports = |ports| one(vec![ResourceSet { ports, ..set("s") }]);
+        check(&ports(vec![port("web", Some(80))]), agent(4000, 4096, 4096), "port 80 free");
+        let three = vec![port("a", None), port("b", None), port("c", None)];
+        check(&ports(three), agent(4000, 4096, 4096), "a free port for c, such as 1025");
+        let mut ruled = one(vec![set("s")]);
+        ruled.pod_mut().placement = Rule::parse("hostname:UNLIKE:host.*,rack:IS:r1,@zone:IS:z", "hello").unwrap();
+        check(
+            &ruled,
+            agent(4000, 4096, 4096),
+            "no constraint \"NOT (hostname LIKE host.*)\"; no constraint \"zone IS z\"",
+        );
+    }
+
+    #[test]
+    fn reservations_that_are_gone_need_a_replace() {
+        let mut world = World::new(pod());
+        world.launch(&["server", "agent"], Recovery::None);
+        let offer = Offer { resources: agent(4000, 4096, 4096), ..world.offer() };
+        world.with_requirement(&["server"], Recovery::None, |requirement| {
+            let changes = smallest(&Requirement { launch: &["server".to_owned()], ..requirement.clone() }, &offer);
+            // The executor runs on, so its tasks cannot be placed anew beside it: whatever is said must be true.
+            if let Some(changes) = changes {
+                let mut trial = Trial::new(requirement, &offer);
+                changes.iter().for_each(|change| trial.apply("hello", change));
+                assert_eq!(trial.first_obstacle(requirement), None);
+            }
+        });
+    }
+
+    fn some_sets() -> impl Strategy<Value = Vec<ResourceSet>> {
+        let ports = proptest::collection::vec(prop_oneof![Just(None), (7999u16..8004).prop_map(Some)], 0..3);
+        let volumes = proptest::collection::vec((any::<bool>(), 1u64..400), 0..3);
+        let one = (1u64..3000, 1u64..3000, ports, volumes);
+        proptest::collection::vec(one, 1..3).prop_map(|sets| {
+            let set =
+                |(number, (cpus, mem, ports, volumes)): (usize, (u64, u64, Vec<Option<u16>>, Vec<(bool, u64)>))| {
+                    let volume = |(at, (is_mount, size)): (usize, &(bool, u64))| {
+                        let path = format!("v{number}{at}");
+                        if *is_mount { mount_volume(&path, *size) } else { root_volume(&path, *size) }
+                    };
+                    let mut numbers: Vec<Option<u16>> = ports;
+                    numbers.dedup();
+                    ResourceSet {
+                        id: ["s", "x"][number].to_owned(),
+                        cpus: Some(Scalar::from_millis(cpus)),
+                        memory_mb: Some(Scalar::from_units(mem)),
+                        ports: numbers
+                            .iter()
+                            .enumerate()
+                            .map(|(at, wanted)| {
+                                port(&format!("p{number}{at}"), wanted.map(|port| port + 10 * number as u16))
+                            })
+                            .collect(),
+                        volumes: volumes.iter().enumerate().map(volume).collect(),
+                        ..ResourceSet::default()
+                    }
+                };
+            sets.into_iter().enumerate().map(set).collect()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn a_reported_change_makes_the_pod_fit(
+            sets in some_sets(),
+            (cpus, mem, disk) in (0u64..4000, 0u64..4000, 0u64..1500),
+            rule in prop::sample::select(vec![None, Some("hostname:IS:x"), Some("rack:IS:r1,rack:UNLIKE:r.*"), Some("hostname:UNIQUE")]),
+        ) {
+            let mut tasks = vec![task("server", "s")];
+            if sets.len() > 1 {
+                tasks.push(task("agent", "x"));
+            }
+            let mut world = World::new(PodSpec { resource_sets: sets, volumes: Vec::new(), tasks, ..pod() });
+            world.pod_mut().placement = rule.and_then(|text| Rule::parse(text, "hello").unwrap());
+            let offer = Offer { resources: agent(cpus, mem, disk), ..world.offer() };
+            if let Some((changes, left)) = tried(&world, &offer) {
+                prop_assert_eq!(&left, &None, "{:?}", changes);
+                // A single change of an amount is the smallest there is: a thousandth less of it is not enough.
+                if let [Change::Less { set, name, from, to }] = changes.as_slice() {
+                    let almost = Change::Less { set: set.clone(), name: name.clone(), from: *from, to: to.plus(Scalar::from_millis(1)) };
+                    let fails = world.with_requirement(&["server"], Recovery::None, |requirement| {
+                        let mut trial = Trial::new(requirement, &offer);
+                        trial.apply("hello", &almost);
+                        trial.first_obstacle(requirement).is_some()
+                    });
+                    prop_assert!(fails, "{:?}", changes);
+                }
+            } else {
+                prop_assert!(false, "a pod that nothing is reserved for can always be helped");
+            }
+        }
+    }
+}

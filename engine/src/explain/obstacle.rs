@@ -1,0 +1,192 @@
+//! What is in a pod's way on one agent, in a form that can be counted over many.
+
+use std::fmt;
+
+use crate::offer::Offer;
+use crate::offer::placement::{self, Rule};
+use crate::offer::report::{Outcome, Reason};
+use crate::offer::requirement::Requirement;
+use crate::units::Scalar;
+
+/// The kinds of obstacles. Equal ones on several agents are one group; amounts are kept apart, as a span.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Obstacle {
+    /// Too little of a scalar.
+    Short {
+        /// `cpus`, `mem`, `disk`, `gpus`.
+        name: String,
+        /// Role it is looked for in, `*` for unreserved.
+        role: String,
+    },
+    /// A port is not free.
+    PortTaken {
+        /// Its number.
+        number: u16,
+        /// The pod of this service that has it, when one of ours does.
+        holder: Option<String>,
+    },
+    /// No port that may be chosen is free.
+    NoPort {
+        /// Name of the port.
+        name: String,
+    },
+    /// No whole disk is large enough.
+    NoMount {
+        /// Path of the volume.
+        path: String,
+        /// Profiles accepted.
+        profiles: Vec<String>,
+    },
+    /// A part of the placement rule.
+    Excluded {
+        /// That part, in words.
+        rule: String,
+    },
+    /// Something that is reserved for the pod is not in the offer.
+    ReservationAbsent {
+        /// What.
+        what: String,
+    },
+    /// Anything else, in the words of the report.
+    Other {
+        /// Stage.
+        stage: &'static str,
+        /// Reason.
+        text: String,
+    },
+}
+
+/// An obstacle on one agent, with how much is missing where that is an amount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What.
+    pub obstacle: Obstacle,
+    /// Missing amount; cores or MB.
+    pub short_by: Option<Scalar>,
+}
+
+impl Found {
+    const fn new(obstacle: Obstacle) -> Self {
+        Self { obstacle, short_by: None }
+    }
+}
+
+/// Every obstacle of an evaluation that failed, in stage order, each once.
+pub(super) fn of_report(outcomes: &[&Outcome], requirement: &Requirement<'_>, offer: &Offer) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut is_rule_told = false;
+    for outcome in outcomes {
+        if is_of_rule(&outcome.reason) {
+            if !std::mem::replace(&mut is_rule_told, true) {
+                found.extend(
+                    excluding(requirement, offer)
+                        .into_iter()
+                        .map(|rule| Found::new(Obstacle::Excluded { rule: rule.to_string() })),
+                );
+            }
+            continue;
+        }
+        let one = of_outcome(outcome, requirement, offer);
+        // Two tasks that lack the same resource lack it together.
+        match found.iter_mut().find(|known| known.obstacle == one.obstacle) {
+            Some(known) => known.short_by = known.short_by.zip(one.short_by).map(|(a, b)| a.plus(b)).or(known.short_by),
+            None => found.push(one),
+        }
+    }
+    found
+}
+
+/// Whether the reason is one of placement rules.
+const fn is_of_rule(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::UnknownRule
+            | Reason::MatchesNot { .. }
+            | Reason::KeyAbsent { .. }
+            | Reason::MaxReached { .. }
+            | Reason::Unbalanced { .. }
+            | Reason::OtherValuesFirst { .. }
+            | Reason::Negated
+            | Reason::RulesPassing { .. }
+    )
+}
+
+/// The parts of the rule, each necessary, that exclude this agent.
+pub(super) fn excluding<'r>(requirement: &Requirement<'r>, offer: &Offer) -> Vec<&'r Rule> {
+    let Some(rule) = requirement.placement else { return Vec::new() };
+    parts(rule).into_iter().filter(|part| !placement::check(part, requirement, offer).passed).collect()
+}
+
+/// The parts of a rule that must all pass.
+#[allow(clippy::wildcard_enum_match_arm, reason = "every other rule is one part")]
+pub(super) fn parts(rule: &Rule) -> Vec<&Rule> {
+    match rule {
+        Rule::And(rules) if !rules.is_empty() => rules.iter().flat_map(parts).collect(),
+        other => vec![other],
+    }
+}
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "the report's own words serve for the rest")]
+fn of_outcome(outcome: &Outcome, requirement: &Requirement<'_>, offer: &Offer) -> Found {
+    let absent = |what: String| Found::new(Obstacle::ReservationAbsent { what });
+    if let Reason::NoMount { path, profiles, .. } = &outcome.reason {
+        return Found::new(Obstacle::NoMount { path: path.clone(), profiles: profiles.clone() });
+    }
+    if let Some(shortfall) = outcome.reason.shortfall() {
+        let obstacle = Obstacle::Short { name: shortfall.name.to_owned(), role: shortfall.role.clone() };
+        return Found { obstacle, short_by: Some(shortfall.short_by()) };
+    }
+    match &outcome.reason {
+        Reason::PortTaken { number, .. } => {
+            Found::new(Obstacle::PortTaken { number: *number, holder: holder(*number, requirement, offer) })
+        }
+        Reason::NoPortLeft { name, .. } => Found::new(Obstacle::NoPort { name: name.clone() }),
+        Reason::ReservedMissing { name, .. } => absent((*name).to_owned()),
+        Reason::PortMissing { number, .. } => absent(format!("port {number}")),
+        Reason::VolumeMissing { path, .. } => absent(format!("volume {path}")),
+        Reason::ExecutorMissing { id } => absent(format!("executor {id}")),
+        other => Found::new(Obstacle::Other { stage: outcome.stage, text: other.to_string() }),
+    }
+}
+
+/// The pod of this service that holds a port on the agent of an offer.
+fn holder(number: u16, requirement: &Requirement<'_>, offer: &Offer) -> Option<String> {
+    let has_it = |task: &&&crate::state::Task| {
+        task.agent_id == offer.agent_id
+            && task.pod != *requirement.pod
+            && task.resources.iter().any(|resource| {
+                resource.name == "ports"
+                    && matches!(&resource.value, crate::resource::Value::Ranges(ranges) if ranges.contains(u64::from(number)))
+            })
+    };
+    requirement.all_tasks.iter().find(has_it).map(|task| task.pod.to_string())
+}
+
+/// `cpus short by 0.5`.
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.short_by {
+            Some(missing) => write!(f, "{} by {missing}", self.obstacle),
+            None => write!(f, "{}", self.obstacle),
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short { name, role } if role == "*" => write!(f, "{name} short"),
+            Self::Short { name, role } => write!(f, "{name} of role {role} short"),
+            Self::PortTaken { number, holder: Some(holder) } => write!(f, "port {number} taken by {holder}"),
+            Self::PortTaken { number, holder: None } => write!(f, "port {number} not offered"),
+            Self::NoPort { name } => write!(f, "no port left for {name}"),
+            Self::NoMount { path, profiles } if profiles.is_empty() => write!(f, "no MOUNT disk for volume {path}"),
+            Self::NoMount { path, profiles } => {
+                write!(f, "no MOUNT disk of profile {} for volume {path}", profiles.join(" or "))
+            }
+            Self::Excluded { rule } => write!(f, "excluded by {rule}"),
+            Self::ReservationAbsent { what } => write!(f, "the reserved {what} is not in the offer"),
+            Self::Other { stage, text } => write!(f, "{stage}: {text}"),
+        }
+    }
+}
