@@ -133,7 +133,11 @@ fn reading_commands() {
         (&["debug", "reservations"], "200 OK", "{}"),
         (&["waiting"], "200 OK", r#"["deploy / hello: waits for offers"]"#),
         (&["waiting"], "200 OK", "[]"),
-        (&["why", "hello-1"], "200 OK", r#"[{"text":"deploy hello-1:[server]: none of 2 agents fits\n  2 agents: cpus short by 1 (a, b)"}]"#),
+        (
+            &["why", "hello-1"],
+            "200 OK",
+            r#"[{"text":"deploy hello-1:[server]: none of 2 agents fits\n  2 agents: cpus short by 1 (a, b)"}]"#,
+        ),
         (&["why", "hello-1", "--json"], "200 OK", r#"[{"text":"x","unknown":1}]"#),
         (&["why", "a/b"], "404 Not Found", "Pod a/b not found"),
         (&["why"], "200 OK", "[]"),

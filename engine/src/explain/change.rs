@@ -402,7 +402,9 @@ mod tests {
         world.with_requirement(&["server"], Recovery::None, |requirement| {
             let changes = smallest(requirement, offer)?;
             let mut trial = Trial::new(requirement, offer);
-            changes.iter().for_each(|change| trial.apply("hello", change));
+            for change in &changes {
+                trial.apply("hello", change);
+            }
             Some((changes, trial.first_obstacle(requirement)))
         })
     }
@@ -464,40 +466,44 @@ mod tests {
             // The executor runs on, so its tasks cannot be placed anew beside it: whatever is said must be true.
             if let Some(changes) = changes {
                 let mut trial = Trial::new(requirement, &offer);
-                changes.iter().for_each(|change| trial.apply("hello", change));
+                for change in &changes {
+                    trial.apply("hello", change);
+                }
                 assert_eq!(trial.first_obstacle(requirement), None);
             }
         });
     }
+
+    /// Cpus, memory, ports, volumes.
+    type Numbers = (u64, u64, Vec<Option<u16>>, Vec<(bool, u64)>);
 
     fn some_sets() -> impl Strategy<Value = Vec<ResourceSet>> {
         let ports = proptest::collection::vec(prop_oneof![Just(None), (7999u16..8004).prop_map(Some)], 0..3);
         let volumes = proptest::collection::vec((any::<bool>(), 1u64..400), 0..3);
         let one = (1u64..3000, 1u64..3000, ports, volumes);
         proptest::collection::vec(one, 1..3).prop_map(|sets| {
-            let set =
-                |(number, (cpus, mem, ports, volumes)): (usize, (u64, u64, Vec<Option<u16>>, Vec<(bool, u64)>))| {
-                    let volume = |(at, (is_mount, size)): (usize, &(bool, u64))| {
-                        let path = format!("v{number}{at}");
-                        if *is_mount { mount_volume(&path, *size) } else { root_volume(&path, *size) }
-                    };
-                    let mut numbers: Vec<Option<u16>> = ports;
-                    numbers.dedup();
-                    ResourceSet {
-                        id: ["s", "x"][number].to_owned(),
-                        cpus: Some(Scalar::from_millis(cpus)),
-                        memory_mb: Some(Scalar::from_units(mem)),
-                        ports: numbers
-                            .iter()
-                            .enumerate()
-                            .map(|(at, wanted)| {
-                                port(&format!("p{number}{at}"), wanted.map(|port| port + 10 * number as u16))
-                            })
-                            .collect(),
-                        volumes: volumes.iter().enumerate().map(volume).collect(),
-                        ..ResourceSet::default()
-                    }
+            let set = |(number, (cpus, mem, ports, volumes)): (usize, Numbers)| {
+                let volume = |(at, (is_mount, size)): (usize, &(bool, u64))| {
+                    let path = format!("v{number}{at}");
+                    if *is_mount { mount_volume(&path, *size) } else { root_volume(&path, *size) }
                 };
+                let mut numbers: Vec<Option<u16>> = ports;
+                numbers.dedup();
+                ResourceSet {
+                    id: ["s", "x"][number].to_owned(),
+                    cpus: Some(Scalar::from_millis(cpus)),
+                    memory_mb: Some(Scalar::from_units(mem)),
+                    ports: numbers
+                        .iter()
+                        .enumerate()
+                        .map(|(at, wanted)| {
+                            port(&format!("p{number}{at}"), wanted.map(|port| port + 10 * number as u16))
+                        })
+                        .collect(),
+                    volumes: volumes.iter().enumerate().map(volume).collect(),
+                    ..ResourceSet::default()
+                }
+            };
             sets.into_iter().enumerate().map(set).collect()
         })
     }

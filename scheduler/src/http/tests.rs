@@ -759,3 +759,36 @@ async fn over_a_socket_lengths_are_sent_and_shutdown_ends_the_server() {
     drop(idle);
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
+
+/// The API over a fresh engine, which answers questions about placement.
+fn explaining() -> Router {
+    use mainstay_engine::ids::Generator;
+    use mainstay_engine::units::Timestamp;
+    use mainstay_engine::{Engine, config::Config};
+
+    let config = Config::new("hello-role", "scheduler", 8080);
+    let (mut engine, _) =
+        Engine::start(config, spec(), BTreeMap::new(), Generator::seeded(1), Timestamp(0)).expect("it starts");
+    let (commands, mut requests) = control::channel();
+    let view = engine.view();
+    tokio::spawn(async move {
+        while let Some(Asked::Question { answer }) = requests.recv().await {
+            answer.send(engine.question()).ok();
+        }
+    });
+    router::router(AppState {
+        view: watch::channel(view).1,
+        commands,
+        executor_path: PathBuf::new(),
+        service_tld: String::new(),
+        vip_tld: String::new(),
+    })
+}
+
+#[tokio::test]
+async fn placement_is_explained() {
+    let paths =
+        ["/v1/placement", "/v1/placement/hello", "/v1/placement/hello-1", "/v1/placement/hello-2", "/v1/placement/x"];
+    let requests = paths.map(|path| request("GET", path));
+    insta::assert_snapshot!(transcript(&explaining(), requests).await);
+}
