@@ -13,7 +13,7 @@ mod reason;
 pub mod report;
 pub mod requirement;
 pub mod screen;
-mod stage;
+pub(crate) mod stage;
 mod stored;
 
 use std::fmt;

@@ -4,8 +4,9 @@ use std::fmt;
 
 use crate::offer::Offer;
 use crate::offer::placement::{self, Rule};
-use crate::offer::report::{Outcome, Reason};
+use crate::offer::report::{Outcome, Reason, Report};
 use crate::offer::requirement::Requirement;
+use crate::offer::stage::OfferStage;
 use crate::units::Scalar;
 
 /// The kinds of obstacles. Equal ones on several agents are one group; amounts are kept apart, as a span.
@@ -72,43 +73,26 @@ impl Found {
 }
 
 /// Every obstacle of an evaluation that failed, in stage order, each once.
-pub(super) fn of_report(outcomes: &[&Outcome], requirement: &Requirement<'_>, offer: &Offer) -> Vec<Found> {
+pub(super) fn of_report(report: &Report, requirement: &Requirement<'_>, offer: &Offer) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    let mut is_rule_told = false;
-    for outcome in outcomes {
-        if is_of_rule(&outcome.reason) {
-            if !std::mem::replace(&mut is_rule_told, true) {
-                found.extend(
-                    excluding(requirement, offer)
-                        .into_iter()
-                        .map(|rule| Found::new(Obstacle::Excluded { rule: rule.to_string() })),
-                );
-            }
+    for outcome in report.outcomes.iter().filter(|outcome| !outcome.passed) {
+        if outcome.stage == OfferStage::Placement.as_str() {
+            let rules = excluding(requirement, offer).into_iter();
+            found.extend(rules.map(|rule| Found::new(Obstacle::Excluded { rule: rule.to_string() })));
             continue;
         }
-        let one = of_outcome(outcome, requirement, offer);
-        // Two tasks that lack the same resource lack it together.
-        match found.iter_mut().find(|known| known.obstacle == one.obstacle) {
-            Some(known) => known.short_by = known.short_by.zip(one.short_by).map(|(a, b)| a.plus(b)).or(known.short_by),
-            None => found.push(one),
+        for obstacle in outcome.obstacles() {
+            let one = of_outcome(obstacle, requirement, offer);
+            // Two tasks that lack the same resource lack it together.
+            match found.iter_mut().find(|known| known.obstacle == one.obstacle) {
+                Some(known) => {
+                    known.short_by = known.short_by.zip(one.short_by).map(|(a, b)| a.plus(b)).or(known.short_by);
+                }
+                None => found.push(one),
+            }
         }
     }
     found
-}
-
-/// Whether the reason is one of placement rules.
-const fn is_of_rule(reason: &Reason) -> bool {
-    matches!(
-        reason,
-        Reason::UnknownRule
-            | Reason::MatchesNot { .. }
-            | Reason::KeyAbsent { .. }
-            | Reason::MaxReached { .. }
-            | Reason::Unbalanced { .. }
-            | Reason::OtherValuesFirst { .. }
-            | Reason::Negated
-            | Reason::RulesPassing { .. }
-    )
 }
 
 /// The parts of the rule, each necessary, that exclude this agent.

@@ -115,7 +115,7 @@ fn fresh(question: &Question, wanted: &Wanted, rule: Option<&Rule>, stored: &[&T
             }
             continue;
         }
-        let found = obstacle::of_report(&evaluation.report.obstacles(), &requirement, offer);
+        let found = obstacle::of_report(&evaluation.report, &requirement, offer);
         let Some(first) = found.first() else { continue };
         let group = groups.entry(first.obstacle.clone()).or_insert_with(|| Group {
             obstacle: first.obstacle.clone(),

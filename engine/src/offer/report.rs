@@ -57,6 +57,15 @@ impl Outcome {
         }
     }
 
+    /// The failed outcomes at or below this one that have no failed child.
+    pub fn obstacles(&self) -> Vec<&Outcome> {
+        let mut found = Vec::new();
+        if !self.passed {
+            self.failures(&mut found);
+        }
+        found
+    }
+
     fn failures<'a>(&'a self, found: &mut Vec<&'a Outcome>) {
         let before = found.len();
         for child in self.children.iter().filter(|child| !child.passed) {
