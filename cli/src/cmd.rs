@@ -3,14 +3,19 @@
 //! Words of both generations of the SDK's command line are understood. Rule: an old word keeps its old output (`plan show`
 //! prints JSON), a new word has the new one (`plan status` draws a tree), `--json` is accepted by both.
 //!
-//! Invariant: results go to standard output and nothing else does; exit code 0 is success, 1 is any error.
+//! Invariant: results go to standard output and nothing else does; exit code 0 is success, 1 is any error. Author's commands have a third
+//! one: 1 is an error of the specification, 2 one of the command or its files.
 
+mod check;
 mod config;
 mod debug;
 mod dev;
 mod endpoints;
+mod explain;
 mod plan;
 mod pod;
+mod render;
+mod schema;
 mod state;
 mod waiting;
 mod why;
@@ -21,8 +26,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::author;
 use crate::client::{Answer, Client, DEFAULT_PORT, Error};
-use crate::render;
 
 /// Runs stateful services on Apache Mesos from one svc.yml.
 #[derive(Debug, Parser)]
@@ -50,6 +55,14 @@ struct Target {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check specifications and show every problem
+    Check(check::Check),
+    /// Show a specification after rendering, or its variables
+    Render(render::Render),
+    /// Show what a specification asks for: pods, resources, plans, names
+    Explain(explain::Explain),
+    /// Print the JSON Schema of specifications, for editors
+    Schema(schema::Schema),
     /// Run a service on this machine, on a Mesos cluster inside this process
     Dev(dev::Dev),
     /// Show and command plans
@@ -99,13 +112,19 @@ pub(crate) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, out, err),
+        Err(error) => return usage(&error, is_authors(&args), out, err),
     };
     let cli = match cli {
         // Its exit code is the scheduler's; it speaks to no running scheduler.
         Cli { command: Command::Dev(command), .. } => return command.run(out, err),
+        // Theirs tell errors of the specification from errors of the command.
+        Cli { command: Command::Check(command), .. } => return ExitCode::from(command.run(out, err)),
+        Cli { command: Command::Render(command), .. } => return ExitCode::from(command.run(out, err)),
+        Cli { command: Command::Explain(command), .. } => return ExitCode::from(command.run(out, err)),
+        Cli { command: Command::Schema(command), .. } => return ExitCode::from(command.run(out, err)),
         cli => cli,
     };
     let done = dispatch(cli, out, err);
@@ -122,7 +141,7 @@ pub(crate) fn run(
 fn dispatch(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Error> {
     let mut context = Context { client: cli.target.client()?, out, err };
     match cli.command {
-        Command::Dev(_) => Ok(()),
+        Command::Check(_) | Command::Render(_) | Command::Explain(_) | Command::Schema(_) | Command::Dev(_) => Ok(()),
         Command::Plan(command) => command.run(&mut context),
         Command::Pod(command) => command.run(&mut context, pod::Generation::Second),
         Command::Pods(command) => command.run(&mut context, pod::Generation::First),
@@ -135,12 +154,25 @@ fn dispatch(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Er
     }
 }
 
-/// Help goes to standard output with success; anything else about arguments is an error with exit code 1.
-fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+/// Whether arguments that could not be understood are meant for an author's command.
+fn is_authors(args: &[OsString]) -> bool {
+    let mut args = args.iter().skip(1).filter_map(|arg| arg.to_str());
+    while let Some(arg) = args.next() {
+        match arg {
+            "--url" | "--port-api" => drop(args.next()),
+            _ if arg.starts_with('-') => {}
+            _ => return matches!(arg, "check" | "render" | "explain" | "schema"),
+        }
+    }
+    false
+}
+
+/// Help goes to standard output with success; anything else about arguments is an error with exit code 1, or 2 for author's commands.
+fn usage(error: &clap::Error, is_authors: bool, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let text = error.render();
     if error.use_stderr() {
         write!(err, "{text}").ok();
-        ExitCode::FAILURE
+        if is_authors { ExitCode::from(author::UNUSABLE) } else { ExitCode::FAILURE }
     } else {
         write!(out, "{text}").ok();
         ExitCode::SUCCESS
@@ -159,7 +191,7 @@ impl Context<'_> {
 
     /// The answer as JSON; one that is not JSON is passed on with a warning.
     fn json(&mut self, answer: &Answer) -> Result<(), Error> {
-        if let Some(text) = render::json(&answer.body) {
+        if let Some(text) = crate::render::json(&answer.body) {
             return self.line(&text);
         }
         writeln!(self.err, "warning: the answer is not JSON; it follows as it was received")?;

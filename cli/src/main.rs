@@ -1,10 +1,11 @@
 //! The `mainstay` command: what authors and operators type.
 //!
-//! Operator commands only speak HTTP to a running scheduler; nothing here decides about a service. `dev` is the one command
-//! that runs a scheduler, with a cluster of its own; the agents of that cluster then start this very program as their executor, so
+//! Author's commands read files and print; they touch no network. Operator commands only speak HTTP to a running scheduler; nothing here
+//! decides about a service. `dev` is the one command that runs a scheduler, with a cluster of its own; the agents of that cluster then start this very program as their executor, so
 //! that one binary is enough.
-//! Next: `cmd.rs` for the list of commands, `client.rs` for requests and errors, `render.rs` for trees, `dev.rs`.
+//! Next: `cmd.rs` for the list of commands, `author.rs` for where variables come from, `client.rs` for requests and errors, `render.rs` for trees, `dev.rs`.
 
+mod author;
 mod client;
 mod cmd;
 mod dev;

@@ -1,5 +1,6 @@
 //! How answers are shown: trees for people, JSON for programs.
 
+pub(crate) mod explanation;
 pub(crate) mod offers;
 pub(crate) mod plan;
 pub(crate) mod pod;

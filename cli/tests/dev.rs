@@ -242,7 +242,7 @@ fn bad_input_is_told_before_anything_is_made() {
         (&["svc.yml"][..], "svc.yml:9:15: error[MST-SPEC-0017] pods.one.tasks.server.cpus: found \"-1\""),
         (&["nothing.yml"], "cannot read the specification nothing.yml"),
         (&[HELLO_WORLD, "--env", "HELLO_COUNT"], "--env \"HELLO_COUNT\" is not of the form KEY=VALUE"),
-        (&[HELLO_WORLD, "--env-file", "nothing"], "cannot read nothing: No such file"),
+        (&[HELLO_WORLD, "--env-file", "nothing"], "cannot read nothing: there is no such file"),
         (&[HELLO_WORLD, "--env-file", "svc.yml"], "svc.yml: line 1: \"name: one\" is not KEY=VALUE"),
         (&[HELLO_WORLD, "--env", "HELLO_COUNT=many"], "pods.hello.count"),
         (&[HELLO_WORLD, "--port", &port], "choose another --port"),

@@ -328,7 +328,9 @@ pub fn load(path: &Path, vars: &Vars) -> Result<Loaded, String> {
 
 /// Reads a configuration template: below the folder of the specification, also when its path looks absolute, or, as the
 /// older generation of the SDK does, below the working directory.
-fn read_template(folder: &Path, path: &str) -> Result<String, String> {
+///
+/// Errors: why the one below the folder cannot be read, or the other where only that is there.
+pub fn read_template(folder: &Path, path: &str) -> Result<String, String> {
     let relative = path.trim_start_matches('/');
     let beside = match std::fs::read_to_string(folder.join(relative)) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => error,

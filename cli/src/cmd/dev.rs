@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use mainstay_scheduler::{Vars, startup};
 
+use crate::author::{self, Sources};
 use crate::client::DEFAULT_PORT;
 use crate::dev::{self, folder, user};
 
@@ -18,8 +19,6 @@ use crate::dev::{self, folder, user};
 const AGENTS: usize = 3;
 /// Ports tried after the default one.
 const PORTS: u16 = 100;
-/// The file beside a specification that renders it.
-const ENV_FILE: &str = "env";
 
 /// Runs a service on this machine until Ctrl-C: a Mesos cluster, the scheduler and its HTTP API in one process.
 ///
@@ -33,12 +32,8 @@ pub(super) struct Dev {
     /// Agents of the cluster, each with 4 cpus, 8 GB of memory and 40 GB of disk; default 3, or as many as there are in the folder
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=mainstay_devcluster::MAX_AGENTS as i64))]
     agents: Option<u16>,
-    /// Sets a variable of the specification and of the scheduler; wins over files
-    #[arg(long = "env", value_name = "KEY=VALUE")]
-    variables: Vec<String>,
-    /// Reads variables from a file of KEY=VALUE lines; wins over the file "env" beside the specification, which is always read
-    #[arg(long, value_name = "FILE")]
-    env_file: Option<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
     /// Where everything is kept; default .mainstay/<name of the service>
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
@@ -66,7 +61,7 @@ impl Dev {
 
     /// Everything that can be checked without touching anything, then the port and the folder.
     fn prepare(&self, err: &mut dyn Write) -> Result<dev::Prepared, dev::End> {
-        let vars = self.vars()?;
+        let vars = self.vars(err)?;
         let loaded = startup::load_to_run(&self.spec, &vars).map_err(|report| dev::End { code: 1, text: report })?;
         for warning in &loaded.warnings {
             writeln!(err, "{warning}").ok();
@@ -92,30 +87,12 @@ impl Dev {
         })
     }
 
-    /// Variables of the files, then of the arguments. Nothing of the process's own environment, so that the same command does the same
-    /// in every shell.
-    fn vars(&self) -> Result<Vars, dev::End> {
-        let beside = self.spec.parent().unwrap_or(Path::new("")).join(ENV_FILE);
-        let mut vars = Vars::new();
-        for (path, is_wanted) in [(Some(&beside), false), (self.env_file.as_ref(), true)] {
-            let Some(path) = path else { continue };
-            match std::fs::read_to_string(path) {
-                Ok(text) => vars.extend(mainstay_spec::parse_env(&text).map_err(|problems| {
-                    let lines: Vec<String> =
-                        problems.lines().map(|line| format!("{}: {line}", path.display())).collect();
-                    dev::End::error(lines.join("\n"))
-                })?),
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !is_wanted => {}
-                Err(error) => return Err(dev::End::error(format!("cannot read {}: {error}", path.display()))),
-            }
-        }
-        for variable in &self.variables {
-            match variable.split_once('=') {
-                Some((name, value)) if !name.trim().is_empty() => vars.insert(name.trim().to_owned(), value.to_owned()),
-                _ => return Err(dev::End::error(format!("--env {variable:?} is not of the form KEY=VALUE"))),
-            };
-        }
-        Ok(vars)
+    /// What the specification and the scheduler see, as `check` takes it.
+    fn vars(&self, err: &mut dyn Write) -> Result<Vars, dev::End> {
+        let folder = self.spec.parent().unwrap_or(Path::new(""));
+        let variables = self.sources.read(folder).map_err(|problems| dev::End::error(problems.join("\n")))?;
+        author::tell(err, "note", &variables.notes);
+        Ok(variables.values)
     }
 
     fn folder(&self, service: &str) -> PathBuf {

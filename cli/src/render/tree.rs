@@ -13,6 +13,11 @@ impl Node {
         Self { text: text.into(), children }
     }
 
+    /// A line with nothing below it.
+    pub(crate) fn leaf(text: impl Into<String>) -> Self {
+        Self::new(text, Vec::new())
+    }
+
     /// The lines, without a trailing newline.
     pub(crate) fn draw(&self) -> String {
         let mut out = self.text.clone();
