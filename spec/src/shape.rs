@@ -142,4 +142,6 @@ impl Key {
 }
 
 #[cfg(test)]
+mod shipped;
+#[cfg(test)]
 mod tests;
