@@ -202,6 +202,7 @@ mod tests {
         assert_eq!(name("__x"), None);
     }
 
+    // contract: 4.1/config-id 4.1/resource-id
     #[test]
     fn the_same_seed_gives_the_same_ids_and_no_two_alike() {
         let ids = |seed| {

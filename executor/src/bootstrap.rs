@@ -258,6 +258,8 @@ mod tests {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
+    // contract: 5.4/verbose 5.4/print-env 5.4/resolve 5.4/resolve-hosts 5.4/resolve-timeout 5.4/self-resolve
+    // contract: 5.4/template 5.4/template-max-bytes 5.4/install-certs 5.4/get-task-ip 5.4/certificates
     #[test]
     fn every_flag_of_the_sdk_is_taken() {
         let default = parse(&[], false).unwrap();
@@ -310,6 +312,7 @@ mod tests {
         }
     }
 
+    // contract: 5.4/print-env 5.4/insecure
     #[test]
     fn secrets_are_masked() {
         let environment = map(&[("A", "1"), ("DB_Password", "p"), ("MY_TOKEN", "t")]);
@@ -317,6 +320,7 @@ mod tests {
         assert_eq!(describe(&environment, true), ["A=1", "DB_Password=p", "MY_TOKEN=t"]);
     }
 
+    // contract: 5.4/ip
     #[test]
     fn the_ip_is_the_containers_or_libprocess() {
         let ip = |pairs: &[(&str, &str)]| task_ip(&map(pairs)).map(|ip| ip.to_string());

@@ -174,6 +174,7 @@ mod tests {
         render(&template, &environment, &Bounds { folder: &place.folder, sandbox: &place.sandbox, volumes: &volumes })
     }
 
+    // contract: 5.4/config-template
     #[test]
     fn files_go_where_they_may() {
         let place = place();

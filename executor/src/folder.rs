@@ -201,6 +201,7 @@ mod tests {
         TaskId::from_wire(&mainstay_proto::v1::TaskId { value: text.to_owned() })
     }
 
+    // contract: 2.4/separate-sandboxes
     #[test]
     fn a_folder_is_fresh_and_has_the_fetched_files() {
         let sandbox = tempfile::tempdir().unwrap();

@@ -308,6 +308,7 @@ mod tests {
         check(Code(0), true);
     }
 
+    // contract: 6.4/health
     #[test]
     fn health_counts_failures_after_grace_or_first_success() {
         #[track_caller]

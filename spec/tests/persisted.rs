@@ -92,6 +92,7 @@ fn check(change: impl FnOnce(&mut PodSpec), expected: bool, pod: PodSpec) {
     assert_eq!(pod_changed(&pod, &changed), expected);
 }
 
+// contract: 6.6/compared 6.6/not-compared 6.6/ports
 #[test]
 fn only_what_a_task_is_made_of_restarts_it() {
     let pod = || hello_world().pods[0].clone();

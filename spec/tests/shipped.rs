@@ -244,6 +244,7 @@ fn folders_are_complete() {
     none(&findings);
 }
 
+// contract: 1.6/strict-mode 8.3/richest
 #[test]
 fn specifications_load_without_a_warning() {
     let cases = cases();

@@ -133,6 +133,8 @@ fn standalone_lines() {
     all("{{X}}\n{{EMPTY}}\n", "x\n\n");
 }
 
+// contract: 1.2/comment 1.2/delimiters 1.2/spaces 1.2/dots 1.2/nested 1.5/section-line 1.5/trailing-blanks
+// contract: 1.5/comment-line 1.5/text-before 1.5/note-after 1.5/two-tags 1.5/variable-line
 #[test]
 fn each_row_of_the_reference_on_tags_and_lines() {
     let row = |label: &str, template: &str, expected: &str| {
@@ -180,6 +182,7 @@ fn value(label: &str, value: Option<&str>, scheduler: &str, config: &str, packag
     }
 }
 
+// contract: 1.3/in-task-differs 5.4/booleans 5.4/falsy
 #[test]
 fn values_print_and_decide_as_their_dialect_says() {
     // Label, value, scheduler (1.3), configuration (5.4), package.
@@ -210,6 +213,7 @@ fn the_context_of_a_section_is_its_value() {
     all("<{{^UNSET}}{{.}}{{/UNSET}}>", "<>");
 }
 
+// contract: 5.4/escape
 #[test]
 fn characters_are_escaped_as_their_dialect_says() {
     // Row of 1.4, character, whether the SDK would escape it in a specification, configuration, package.
@@ -246,6 +250,7 @@ fn characters_are_escaped_as_their_dialect_says() {
     }
 }
 
+// contract: 5.4/dots
 #[test]
 fn names_with_dots_are_whole_names_first() {
     check(Dialect::Scheduler, "{{A.B}}{{#A.B}}+{{/A.B}}", "dotted+");
@@ -253,6 +258,7 @@ fn names_with_dots_are_whole_names_first() {
     check(Dialect::Package, "{{A.B}}", "dotted");
 }
 
+// contract: 5.4/missing
 #[test]
 fn a_configuration_file_is_rendered_or_explained() {
     assert_eq!(render_config("{{UNSET}}a={{X}}\n", &variables()).unwrap(), "a=x\n");

@@ -61,6 +61,7 @@ fn a_variable_is_missing_when_it_is_printed_while_unset() {
     missing("1.6 empty", "{{EMPTY}}", &[]);
 }
 
+// contract: 1.6/strict-mode
 #[test]
 fn strict_mode_reports_every_missing_variable_and_what_was_there() {
     let template = Template::parse("a: {{A}}\nb: {{X}}\nc: {{C}}{{A}}\n").unwrap();

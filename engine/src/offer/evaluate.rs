@@ -272,6 +272,7 @@ mod tests {
         resources.map(|one| format!("{}/{:?}", one.resource_id().unwrap(), one.persistence_id())).collect()
     }
 
+    // contract: 2.4/launch 2.14/reserved
     #[test]
     fn a_new_pod_reserves_creates_and_launches_as_one_group() {
         let mut world = World::new(pod());
@@ -291,6 +292,12 @@ mod tests {
         assert_eq!(unique.len(), planned.len());
     }
 
+    // contract: 2.4/overhead 2.4/pod-volumes 2.7/every-task 2.15/discovery 2.15/vip-label 2.15/resource
+    // contract: 2.15/env-default 2.19/artifact 2.21/check 4.1/pod-instance 4.1/task-name 4.1/task-id 4.1/executor-id
+    // contract: 4.1/executor-name 4.1/resource-id 4.2/framework-host 4.5/reservation 4.5/task 4.5/executor
+    // contract: 5.2/built-in 5.3/POD_INSTANCE_INDEX 5.3/TASK_NAME 5.3/full-name 5.3/FRAMEWORK_NAME 5.3/FRAMEWORK_HOST
+    // contract: 5.3/SCHEDULER_API_HOSTNAME 5.3/PLACEMENT_REFERENCED_REGION 5.3/CONFIG_TEMPLATE 5.3/REGION 5.3/once
+    // contract: 5.3/checks 8.2/14
     #[test]
     fn the_infos_are_as_the_sdk_stores_them_and_as_our_executor_expects_them() {
         let mut world = World::new(pod());
@@ -308,6 +315,26 @@ mod tests {
         assert_eq!((agent.task_id.as_ref(), agent.info.task_id.value.as_str()), (None, ""), "only reserved for");
     }
 
+    // contract: 5.3/order
+    #[test]
+    fn later_sources_of_the_environment_win() {
+        let mut world = World::new(pod());
+        let given = ["NAME", "TASK_NAME", "CONFIG_TEMPLATE_SITE_XML", "ADMIN_PORT", "REGION"];
+        world.parameters.extend(given.map(|name| (name.to_owned(), "parameter".to_owned())));
+        let accepted = world.launch(&["server"], Recovery::None).accepted.unwrap();
+        let server = accepted.records.iter().find(|record| record.name.as_str() == "hello-0-server").unwrap();
+        let env = server.info.command.as_ref().unwrap().environment.as_ref().unwrap();
+        let value = |name: &str| {
+            let found: Vec<_> = env.variables.iter().filter(|variable| variable.name == name).collect();
+            assert_eq!(found.len(), 1, "{name}");
+            found[0].value.clone().unwrap()
+        };
+        // Parameters of the plan win over the author's, the built-in and the template's, and lose against ports and region.
+        let values = given.map(value);
+        assert_eq!(values, ["parameter", "parameter", "parameter", "8081", "west"]);
+    }
+
+    // contract: 2.4/executor
     #[test]
     fn a_task_that_joins_the_running_executor_leaves_it_as_it_is() {
         let mut world = World::new(pod());
@@ -319,6 +346,7 @@ mod tests {
         assert_eq!(kinds(&evaluation.accepted.unwrap()), [Type::Launch]);
     }
 
+    // contract: 2.15/sticky
     #[test]
     fn a_pod_that_ended_gets_its_reservations_and_volumes_back() {
         let mut world = World::new(pod());
@@ -365,6 +393,7 @@ mod tests {
         assert_eq!(evaluation.accepted, None);
     }
 
+    // contract: 2.15/sticky
     #[test]
     fn a_pod_given_up_starts_anew_anywhere() {
         let mut world = World::new(pod());

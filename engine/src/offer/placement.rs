@@ -162,6 +162,7 @@ mod tests {
         assert!(!matches("3", "3.001") && !matches("-2", "2") && !matches("3", "3a") && !matches("1e400", "2e400"));
     }
 
+    // contract: 2.25/counting
     #[test]
     fn unique_counts_pods_of_the_exact_type_but_not_the_placed_one() {
         let free = "true hostname 'host1' has 0 of at most 1 pods of this type";

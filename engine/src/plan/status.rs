@@ -116,6 +116,7 @@ mod tests {
         assert_eq!(aggregate(false, is_interrupted, &children), expected);
     }
 
+    // contract: 3.8/words
     #[test]
     fn a_parent_gets_its_status_from_the_first_rule_that_matches() {
         use Status::{Complete, Delayed, Error, InProgress, Pending, Prepared, Started, Starting, Waiting};

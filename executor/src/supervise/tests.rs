@@ -230,6 +230,7 @@ fn a_task_is_launched_once() {
     assert_eq!(actions, ["note task a was launched before; the second launch is ignored"]);
 }
 
+// contract: 6.4/readiness
 #[test]
 fn readiness_goes_along_with_running() {
     let schedule = Schedule { delay: s(0), interval: s(5), timeout: Some(s(2)) };

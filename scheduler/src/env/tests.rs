@@ -26,6 +26,7 @@ fn spec(name: &str) -> ServiceSpec {
     }
 }
 
+// contract: 4.2/scheduler-host
 #[test]
 fn defaults_are_those_of_the_sdk() {
     let settings = read(&[]);
@@ -61,6 +62,9 @@ fn defaults_are_those_of_the_sdk() {
     assert_eq!(settings.engine(&spec, "::1", 1).executor_uri, "http://[::1]:1/v1/artifacts/executor");
 }
 
+// contract: 5.1/presence 5.1/MARATHON_APP_ID 5.1/EXECUTOR_URI 5.1/EXECUTOR_CPUS 5.1/DISABLE_SUPPRESS 5.1/SERVICE_TLD
+// contract: 5.1/STATSD_UDP_HOST 5.1/MESOS_ALLOCATION_ROLE 5.1/ENABLE_BACKOFF 5.1/ENABLE_AUTOMATIC_POD_REPLACEMENT
+// contract: 5.1/master
 #[test]
 fn everything_that_can_be_set_has_its_effect() {
     let settings = read(&[
@@ -118,6 +122,7 @@ fn everything_that_can_be_set_has_its_effect() {
     );
 }
 
+// contract: 5.1/LIBPROCESS_IP
 #[test]
 fn the_hostname_comes_from_the_first_source_that_has_one() {
     #[track_caller]
@@ -134,6 +139,7 @@ fn the_hostname_comes_from_the_first_source_that_has_one() {
     check(&[("DCOS_SPACE", "/x"), ("SCHEDULER_API_HOSTNAME", "s")], given("s"));
 }
 
+// contract: 4.3/enforced 4.3/allocation
 #[test]
 fn the_public_role_is_only_taken_when_enforced() {
     let role = |pairs: &[(&str, &str)]| read(pairs).role(&spec("svc"));
@@ -145,6 +151,7 @@ fn the_public_role_is_only_taken_when_enforced() {
     assert_eq!(role(&[("MESOS_ALLOCATION_ROLE", "dev")]), "dev");
 }
 
+// contract: 5.1/SERVICE_REGION 5.1/ALLOW_REGION_AWARENESS 2.26/region
 #[test]
 fn the_region_becomes_a_rule_and_a_capability_unless_forbidden() {
     let placed = |pairs: &[(&str, &str)], rule: Option<&str>| {
@@ -174,6 +181,8 @@ fn the_region_becomes_a_rule_and_a_capability_unless_forbidden() {
     assert_eq!((problems[0].code, problems[0].variable), (UNREADABLE, "ALLOW_REGION_AWARENESS"));
 }
 
+// contract: 3.5/uninstall 5.1/errors 5.1/SDK_UNINSTALL 5.1/DCOS_SERVICE_ACCOUNT_CREDENTIAL 5.1/MESOS_API_VERSION
+// contract: 5.1/IMPLICIT_RECONCILIATION_DELAY_MS
 #[test]
 fn every_problem_is_reported_at_once_with_what_to_do() {
     let vars = vars(&[
@@ -196,6 +205,7 @@ fn every_problem_is_reported_at_once_with_what_to_do() {
     insta::assert_snapshot!(text.join("\n"));
 }
 
+// contract: 5.1/PORT_API
 #[test]
 fn a_port_is_needed_unless_the_caller_listens_itself() {
     assert!(Settings::read(&Vars::new(), false).unwrap().port_api.is_none());
@@ -214,5 +224,77 @@ fn every_code_has_its_page() {
         let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/errors/{code}.md"));
         let text = std::fs::read_to_string(page).unwrap();
         assert!(text.starts_with(&format!("# {code}: ")), "{code}");
+    }
+}
+
+// contract: 5.1/booleans
+#[test]
+fn booleans_are_read_by_their_first_letter() {
+    for (text, expected) in [("", false), (" ", false), ("f", false), ("No", false), ("T", true), ("yes", true)] {
+        let config = read(&[("ENABLE_BACKOFF", text)]).engine(&spec("svc"), "h", 1);
+        assert_eq!(config.backoff.is_some(), expected, "{text:?}");
+    }
+    for text in ["1", "on", "maybe"] {
+        let problems = Settings::read(&vars(&[("PORT_API", "1"), ("ENABLE_BACKOFF", text)]), true).unwrap_err();
+        assert_eq!((problems[0].code, problems.len()), (UNREADABLE, 1), "{text:?}");
+    }
+}
+
+// contract: 5.1/FRAMEWORK_PRERESERVED_ROLES 5.1/ENABLE_ROLE_MIGRATION 5.1/MESOS_MODULES
+#[test]
+fn what_would_mean_something_else_without_support_is_refused() {
+    for (name, value) in [
+        ("FRAMEWORK_PRERESERVED_ROLES", "a,b"),
+        ("ENABLE_ROLE_MIGRATION", "true"),
+        ("MESOS_AUTHENTICATEE", "com_mesosphere_dcos_ClassicRPCAuthenticatee"),
+        ("MESOS_HTTP_AUTHENTICATEE", "com_mesosphere_dcos_http_Authenticatee"),
+    ] {
+        let problems = Settings::read(&vars(&[("PORT_API", "1"), (name, value)]), true).unwrap_err();
+        assert_eq!((problems[0].code, problems[0].variable, problems.len()), (UNSUPPORTED, name, 1));
+    }
+}
+
+// contract: 5.1/PAUSE_OVERRIDE_CMD 5.1/USE_LEGACY_KILL_UNNEEDED_TASKS
+#[test]
+fn what_has_no_effect_is_said() {
+    for name in ["PAUSE_OVERRIDE_CMD", "USE_LEGACY_KILL_UNNEEDED_TASKS"] {
+        let settings = read(&[(name, "x")]);
+        assert!(settings.notes[0].starts_with(&format!("{name} has no effect: ")), "{:?}", settings.notes);
+    }
+}
+
+// contract: 5.1/DCOS_SPACE 5.1/MARATHON_APP_ID
+#[test]
+fn the_space_is_named_or_that_of_the_app() {
+    let space = |pairs: &[(&str, &str)]| read(pairs).engine(&spec("svc"), "h", 1).dcos_space;
+    assert_eq!(space(&[]), "/");
+    assert_eq!(space(&[("MARATHON_APP_ID", "/app")]), "/app");
+    assert_eq!(space(&[("MARATHON_APP_ID", "/app"), ("DCOS_SPACE", "/space")]), "/space");
+}
+
+// contract: 5.1/PACKAGE_NAME 5.1/AUTH_TOKEN_REFRESH_THRESHOLD_S 5.1/BOOTSTRAP_URI 5.1/API_SERVER_TIMEOUT_S
+// contract: 5.1/SERVICE_REMOVAL_TIMEOUT_S 5.1/RESERVE_DISCIPLINE 5.1/DISABLE_STATE_CACHE 5.1/DISABLE_DEADLOCK_EXIT
+// contract: 5.1/MESOS_MODULES
+#[test]
+fn what_only_the_sdk_or_a_template_needs_is_left_alone() {
+    let default = read(&[]);
+    for name in [
+        "API_SERVER_TIMEOUT_S",
+        "AUTH_TOKEN_REFRESH_THRESHOLD_S",
+        "BOOTSTRAP_URI",
+        "DISABLE_DEADLOCK_EXIT",
+        "DISABLE_STATE_CACHE",
+        "JAVA_URI",
+        "LIBMESOS_URI",
+        "MESOS_MODULES",
+        "PACKAGE_BUILD_TIME_EPOCH_MS",
+        "PACKAGE_NAME",
+        "PACKAGE_VERSION",
+        "RESERVE_DISCIPLINE",
+        "SERVICE_REMOVAL_TIMEOUT_S",
+    ] {
+        let settings = read(&[(name, "7")]);
+        let engine = |settings: &Settings| settings.engine(&spec("svc"), "h", 1);
+        assert_eq!((engine(&settings), &settings.notes), (engine(&default), &default.notes), "{name}");
     }
 }

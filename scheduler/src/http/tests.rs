@@ -308,6 +308,7 @@ async fn reads(paths: &[&str]) -> String {
     transcript(&readable(), paths.iter().map(|path| request("GET", path))).await
 }
 
+// contract: 3.7/list
 #[tokio::test]
 async fn plans_are_read() {
     insta::assert_snapshot!(
@@ -316,6 +317,7 @@ async fn plans_are_read() {
     );
 }
 
+// contract: 3.7/get
 #[tokio::test]
 async fn the_status_of_a_plan_decides_the_code() {
     let mut view = view();
@@ -361,6 +363,7 @@ async fn without_tasks_pods_are_absent() {
     insta::assert_snapshot!(transcript(&api, paths.map(|path| request("GET", path))).await);
 }
 
+// contract: 4.2/task-dns 4.2/vip
 #[tokio::test]
 async fn endpoints_come_from_external_ports() {
     insta::assert_snapshot!(
@@ -525,6 +528,7 @@ fn plan_command(plan: &str, verb: PlanVerb, phase: Option<&str>, step: Option<&s
     Command::Plan { plan: plan.into(), verb, phase: phase.map(Into::into), step: step.map(Into::into) }
 }
 
+// contract: 3.7/stop 3.7/others
 #[tokio::test]
 async fn commands_reach_the_engine_as_they_were_meant() {
     let rows = [
@@ -570,6 +574,7 @@ async fn commands_reach_the_engine_as_they_were_meant() {
     }
 }
 
+// contract: 6.5/pause
 #[tokio::test]
 async fn every_answer_has_its_code_and_text() {
     let tasks = vec!["dse-1-agent".to_owned(), "dse-1-node".to_owned()];
@@ -617,6 +622,7 @@ async fn a_scheduler_that_stops_says_so() {
     assert_eq!(body(response).await, "the scheduler is stopping; try again in a moment");
 }
 
+// contract: 3.7/start
 #[tokio::test]
 async fn start_reads_its_parameters_strictly() {
     type Row<'a> = (Option<&'a str>, &'a str, &'a [(&'a str, &'a str)]);

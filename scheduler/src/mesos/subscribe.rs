@@ -271,6 +271,7 @@ mod tests {
 
     use super::*;
 
+    // contract: 4.2/framework-name 4.4/fields
     #[test]
     fn the_framework_is_described_as_the_sdk_does_and_asks_for_lone_disks() {
         let mut identity = Identity {

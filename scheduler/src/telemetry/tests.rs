@@ -143,6 +143,7 @@ fn every_entry_is_one_event_with_its_level_and_fields() {
     insta::assert_snapshot!(text);
 }
 
+// contract: 5.1/FRAMEWORK_LOG_LEVEL
 #[test]
 fn levels_are_those_of_the_sdk_and_rust_log_wins() {
     #[track_caller]

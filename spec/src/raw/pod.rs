@@ -64,7 +64,7 @@ pub(crate) fn pod(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Pod>
     });
     for (name, why) in [
         ("strategy", "never had an effect; the strategy of a phase stands in plans"),
-        ("isolate-tmp", "has no effect; /tmp is always private"),
+        ("isolate-tmp", "has no effect; tasks use /tmp of their agent"),
     ] {
         if let Some(field) = fields.older(name) {
             problems.push(Code::KeyWithoutEffect, &field.path, &field.key.span, why);

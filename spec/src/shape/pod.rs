@@ -62,7 +62,7 @@ pub(crate) static POD: Shape = Shape {
         key("container", Kind::Map(&CONTAINER), "Older block for image, networks and rlimits.").older(),
         key("user", Kind::Text, "Older key; it must name the user of the service.").older(),
         key("strategy", Kind::Text, "Never had an effect.").older(),
-        key("isolate-tmp", Kind::Boolean, "Has no effect: every task has its own /tmp.").older(),
+        key("isolate-tmp", Kind::Boolean, "Has no effect.").older(),
     ]],
     is_open: true,
 };

@@ -117,3 +117,19 @@ fn tasks_of_one_step_that_exclude_each_other_are_said() {
     let prefix = "a: {goal: ONCE, cmd: x, cpus: 1, discovery: {prefix: d}}, b: {goal: ONCE, cmd: x, cpus: 1, discovery: {prefix: d}}";
     warned("3.4/conflict", pods(prefix), Code::StepConflict, "plans.deploy.phases.f");
 }
+
+#[test]
+fn names_of_plans_have_no_meaning_but_deploy_and_update() {
+    let spec = fine("3.6/replace", root("plans: {deploy: {phases: {f: {pod: p}}}, replace: {phases: {f: {pod: p}}}}"));
+    assert_eq!((&spec.plans[0].phases, spec.plans[1].name.as_str()), (&spec.plans[1].phases, "replace"));
+}
+
+#[test]
+fn plans_are_not_stored() {
+    row("1.1/plans-not-stored", || {
+        let with = fine("", root("plans: {deploy: {phases: {f: {pod: p}}}}"));
+        let without = fine("", root(""));
+        assert_ne!(with, without);
+        assert_eq!(mainstay_spec::to_json(&with, "r"), mainstay_spec::to_json(&without, "r"));
+    });
+}

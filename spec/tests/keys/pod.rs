@@ -150,7 +150,12 @@ fn pod_user_is_older() {
 #[test]
 fn pod_strategy_and_isolate_tmp_have_no_effect() {
     warns(&with_pod("strategy: serial,"), Code::KeyWithoutEffect, "pods.data.strategy", "never had an effect");
-    warns(&with_pod("isolate-tmp: true,"), Code::KeyWithoutEffect, "pods.data.isolate-tmp", "/tmp is always private");
+    warns(
+        &with_pod("isolate-tmp: true,"),
+        Code::KeyWithoutEffect,
+        "pods.data.isolate-tmp",
+        "tasks use /tmp of their agent",
+    );
 }
 
 #[test]

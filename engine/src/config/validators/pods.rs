@@ -128,6 +128,7 @@ mod tests {
         );
     }
 
+    // contract: 3.5/decommission
     #[test]
     fn row_7_2_what_may_shrink_says_that_decommission_is_not_supported_yet() {
         // The new specification's word counts for fewer instances.
@@ -155,6 +156,7 @@ mod tests {
         NetworkSpec { name: name.into(), ..NetworkSpec::default() }
     }
 
+    // contract: 2.5/regime
     #[test]
     fn row_7_5_a_pod_stays_with_or_without_ports_of_the_agent() {
         assert_eq!(problems(|spec| spec.pods[0].networks = vec![network("mesos-bridge")]), Vec::<String>::new());

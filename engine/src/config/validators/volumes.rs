@@ -116,6 +116,7 @@ mod tests {
         );
     }
 
+    // contract: 7/pod-volumes
     #[test]
     fn row_7_14_volumes_of_a_pod_stay_too() {
         assert_eq!(
