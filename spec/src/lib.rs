@@ -42,7 +42,7 @@ pub use isolation::IpcMode;
 pub use load::{Loaded, Source, load, parse_env};
 pub use mounted_volume::{ExternalVolumeSpec, HostVolumeSpec, VolumeMode};
 pub use network::NetworkSpec;
-pub use persisted::{StoredSpec, from_json, pod_changed, to_json};
+pub use persisted::{ReadOptions, StoredSpec, from_json, from_json_with, pod_changed, to_json};
 pub use plan::{PhaseSpec, PlanSpec, StepSpec, Strategy};
 pub use pod::PodSpec;
 pub use port::{PortRange, PortSpec, VipSpec};

@@ -15,7 +15,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use mainstay_spec::{Code, ConfigSpec, Loaded, PodSpec, Report, Source, TaskSpec, load, parse_env};
+use mainstay_spec::{
+    Code, ConfigSpec, Loaded, PodSpec, Report, Source, TaskSpec, from_json, load, parse_env, pod_changed, to_json,
+};
 use mainstay_template::{Dialect, Template, UseKind};
 
 type Variables = BTreeMap<String, String>;
@@ -310,6 +312,19 @@ fn rendered_texts_are_as_recorded() {
         settings.set_omit_expression(true);
         let name = case.yml.file_stem().unwrap().to_str().unwrap();
         settings.bind(|| insta::assert_snapshot!(name, case.loaded.rendered));
+    }
+}
+
+#[test]
+fn specifications_survive_storing() {
+    for case in cases() {
+        let spec = &case.loaded.spec;
+        let json = to_json(spec, &spec.role());
+        let stored = from_json(&json).unwrap();
+        assert_eq!(to_json(&stored.spec, &stored.role), json, "{}", case.name);
+        for (old, new) in stored.spec.pods.iter().zip(&spec.pods) {
+            assert!(!pod_changed(old, new), "{} restarts {}", case.name, new.pod_type);
+        }
     }
 }
 

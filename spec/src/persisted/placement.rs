@@ -1,8 +1,12 @@
 //! Placement rules in the SDK's stored form.
 //!
-//! Invariant: reading what was written gives the same rule, and a rule of an unknown kind is kept word for word.
+//! Invariant: reading what was written gives the same rule. A rule that has no place in the model - of an unknown kind, or
+//! with a pattern only Java understands - is kept word for word, and nothing passes it; neither does anything pass a
+//! negation of it.
 //! Source: `stored-form` reference §3 and §4: rules are objects with their class in `@type`, attributes are matched as
 //! `name:value`, and counting by an attribute also demands that the agent has it.
+
+mod number;
 
 use serde_json::{Value, json};
 
@@ -20,10 +24,9 @@ pub(super) fn from_json(rule: Option<At<'_>>, pod_type: &str) -> Result<Option<R
     if kind(&rule)? == "InvalidPlacementRule" {
         // The text that could not be parsed may be one that this reader understands.
         let text = rule.need("constraints")?.text()?;
-        let unknown = || Some(Rule::Unknown(rule.value.to_string()));
-        return Ok(Rule::parse(&text, pod_type).unwrap_or_else(|_| unknown()));
+        return Ok(Rule::parse(&text, pod_type).unwrap_or_else(|_| Some(verbatim(&rule))));
     }
-    read(&rule).map(Some)
+    read(&rule, pod_type).map(Some)
 }
 
 fn write(rule: &Rule) -> Value {
@@ -35,7 +38,7 @@ fn write(rule: &Rule) -> Value {
             let present = regex(&format!("{name}:.*"));
             json!({ "@type": "AndRule", "rules": [
                 { "@type": "AttributeRule", "matcher": present },
-                { "@type": tag, "max": max, "matcher": present, "task-filter": filter(counted, &Value::Null) },
+                max_per_attribute(name, *max, counted),
             ] })
         }
         Rule::MaxPer { max, counted, .. } => {
@@ -56,7 +59,10 @@ fn write(rule: &Rule) -> Value {
                 }
             }
         }
-        Rule::And(rules) | Rule::Or(rules) => json!({ "@type": tag, "rules": list(rules) }),
+        Rule::And(rules) | Rule::Or(rules) => match counted_where_present(rule) {
+            Some((name, max, counted)) => max_per_attribute(name, max, counted),
+            None => json!({ "@type": tag, "rules": list(rules) }),
+        },
         Rule::Not(rule) => json!({ "@type": tag, "rule": write(rule) }),
         Rule::Passthrough | Rule::LocalRegion => json!({ "@type": tag }),
         Rule::Agent(id) => json!({ "@type": tag, "agent-id": id }),
@@ -68,6 +74,29 @@ fn write(rule: &Rule) -> Value {
         }),
         Rule::Unknown(text) => serde_json::from_str(text).unwrap_or(Value::Null),
     }
+}
+
+fn max_per_attribute(name: &str, max: u32, counted: &Counted) -> Value {
+    json!({
+        "@type": "MaxPerAttributeRule",
+        "max": max,
+        "matcher": regex(&format!("{name}:.*")),
+        "task-filter": filter(counted, &Value::Null),
+    })
+}
+
+/// What counting by an attribute alone says: agents without it pass. Service code can make this, constraints cannot.
+fn where_present(name: &str, max: u32, counted: Counted) -> Rule {
+    let key = Key::Attribute(name.into());
+    let absent = Rule::Not(Box::new(Rule::Match { key: key.clone(), matcher: any() }));
+    Rule::Or(vec![absent, Rule::MaxPer { key, max, counted }])
+}
+
+/// The parts of such a rule.
+fn counted_where_present(rule: &Rule) -> Option<(&str, u32, &Counted)> {
+    let Rule::Or(rules) = rule else { return None };
+    let [_, Rule::MaxPer { key: Key::Attribute(name), max, counted }] = rules.as_slice() else { return None };
+    (where_present(name, *max, counted.clone()) == *rule).then_some((&**name, *max, counted))
 }
 
 const fn expected_key(key: &Key) -> &'static str {
@@ -83,13 +112,17 @@ fn regex(pattern: &str) -> Value {
     json!({ "@type": "RegexMatcher", "pattern": pattern })
 }
 
+fn exact(text: &str) -> Value {
+    json!({ "@type": "ExactMatcher", "string": number::normalised(text) })
+}
+
 fn matched(key: &Key, matcher: &Matcher) -> Value {
     let seen = |text: &str| match key {
         Key::Attribute(name) => format!("{name}:{text}"),
         Key::Hostname | Key::Region | Key::Zone => text.to_owned(),
     };
     match matcher {
-        Matcher::Exact(text) => json!({ "@type": "ExactMatcher", "string": seen(text) }),
+        Matcher::Exact(text) => exact(&seen(text)),
         Matcher::Regex { text, .. } => regex(&seen(text)),
     }
 }
@@ -99,7 +132,7 @@ fn filter(counted: &Counted, all: &Value) -> Value {
     match counted {
         Counted::Pods(pod_type) => regex(&format!("{pod_type}-.*")),
         Counted::All => all.clone(),
-        Counted::TaskNames(Matcher::Exact(text)) => json!({ "@type": "ExactMatcher", "string": text }),
+        Counted::TaskNames(Matcher::Exact(text)) => exact(text),
         Counted::TaskNames(Matcher::Regex { text, .. }) => regex(text),
     }
 }
@@ -108,44 +141,59 @@ fn kind(rule: &At<'_>) -> Result<String> {
     rule.need("@type")?.text()
 }
 
-fn read(rule: &At<'_>) -> Result<Rule> {
+fn verbatim(rule: &At<'_>) -> Rule {
+    Rule::Unknown(rule.value.to_string())
+}
+
+fn read(rule: &At<'_>, pod_type: &str) -> Result<Rule> {
+    Ok(known(rule, pod_type)?.unwrap_or_else(|| verbatim(rule)))
+}
+
+/// The rule in the model, if it has a place there.
+fn known(rule: &At<'_>, pod_type: &str) -> Result<Option<Rule>> {
     let key = |tag: &str| match tag {
         "HostnameRule" | "MaxPerHostnameRule" | "RoundRobinByHostnameRule" => Key::Hostname,
         "RegionRule" | "MaxPerRegionRule" | "RoundRobinByRegionRule" => Key::Region,
         _ => Key::Zone,
     };
-    let unknown = || Ok(Rule::Unknown(rule.value.to_string()));
+    let counted = || counted(rule, pod_type);
     let tag = kind(rule)?;
     Ok(match tag.as_str() {
-        "PassthroughRule" => Rule::Passthrough,
-        "IsLocalRegionRule" => Rule::LocalRegion,
-        "AgentRule" => Rule::Agent(rule.need("agent-id")?.text()?),
+        "PassthroughRule" => Some(Rule::Passthrough),
+        "IsLocalRegionRule" => Some(Rule::LocalRegion),
+        "AgentRule" => Some(Rule::Agent(rule.need("agent-id")?.text()?)),
         "AndRule" | "OrRule" => {
-            let rules = rule.need("rules")?.items()?;
-            if let Some(counted) = counted_attribute(&rules)?.filter(|_| tag == "AndRule") {
-                return Ok(counted);
+            let items = rule.need("rules")?.items()?;
+            if let Some(counted) = counted_attribute(&items, pod_type)?.filter(|_| tag == "AndRule") {
+                return Ok(Some(counted));
             }
-            let rules = rules.iter().map(read).collect::<Result<_>>()?;
-            if tag == "AndRule" { Rule::And(rules) } else { Rule::Or(rules) }
+            let rules = items.iter().map(|item| read(item, pod_type)).collect::<Result<_>>()?;
+            Some(if tag == "AndRule" { Rule::And(rules) } else { Rule::Or(rules) })
         }
-        "NotRule" => Rule::Not(Box::new(read(&rule.need("rule")?)?)),
+        "NotRule" => {
+            // Nothing passes what is not understood, so everything would pass its negation.
+            Some(read(&rule.need("rule")?, pod_type)?).filter(is_understood).map(|inner| Rule::Not(Box::new(inner)))
+        }
         "HostnameRule" | "RegionRule" | "ZoneRule" => matching(&rule.need("matcher")?, key(&tag))?,
-        "AttributeRule" => match attribute(&rule.need("matcher")?)? {
-            Some(rule) => rule,
-            None => return unknown(),
-        },
+        "AttributeRule" => attribute(&rule.need("matcher")?)?,
         "MaxPerHostnameRule" | "MaxPerRegionRule" | "MaxPerZoneRule" => {
-            Rule::MaxPer { key: key(&tag), max: max(rule)?, counted: counted(rule)? }
+            let max = max(rule)?;
+            counted()?.map(|counted| Rule::MaxPer { key: key(&tag), max, counted })
+        }
+        "MaxPerAttributeRule" => {
+            let (max, name) = (max(rule)?, any_value_of(&rule.need("matcher")?)?);
+            name.zip(counted()?).map(|(name, counted)| where_present(&name, max, counted))
         }
         "RoundRobinByHostnameRule" | "RoundRobinByRegionRule" | "RoundRobinByZoneRule" => {
             let key = key(&tag);
-            Rule::RoundRobin { expected: expected(rule, expected_key(&key))?, key, counted: counted(rule)? }
+            let expected = rule.whole_of(expected_key(&key), "a number")?;
+            counted()?.map(|counted| Rule::RoundRobin { key, expected, counted })
         }
-        "RoundRobinByAttributeRule" => Rule::RoundRobin {
-            key: Key::Attribute(rule.need("name")?.text()?.into()),
-            expected: expected(rule, "value-count")?,
-            counted: counted(rule)?,
-        },
+        "RoundRobinByAttributeRule" => {
+            let (key, expected) =
+                (Key::Attribute(rule.need("name")?.text()?.into()), rule.whole_of("value-count", "a number")?);
+            counted()?.map(|counted| Rule::RoundRobin { key, expected, counted })
+        }
         "TaskTypeRule" => {
             let behavior = rule.need("behavior")?;
             let neighbour = match behavior.text()?.as_str() {
@@ -153,47 +201,74 @@ fn read(rule: &At<'_>) -> Result<Rule> {
                 "COLOCATE" => Neighbour::Colocate,
                 _ => return Err(behavior.wrong("AVOID or COLOCATE")),
             };
-            Rule::PodType { pod_type: rule.need("type")?.text()?, neighbour }
+            // Service code may find out the type of a task in its own way.
+            let converter = rule.get("converter").map(|converter| kind(&converter)).transpose()?;
+            let pod_type = rule.need("type")?.text()?;
+            let is_by_label = converter.is_none_or(|converter| converter == "TaskTypeLabelConverter");
+            is_by_label.then_some(Rule::PodType { pod_type, neighbour })
         }
-        _ => return unknown(),
+        _ => None,
     })
 }
 
+fn is_understood(rule: &Rule) -> bool {
+    match rule {
+        Rule::Unknown(_) => false,
+        Rule::And(rules) | Rule::Or(rules) => rules.iter().all(is_understood),
+        Rule::Not(rule) => is_understood(rule),
+        Rule::Match { .. }
+        | Rule::MaxPer { .. }
+        | Rule::RoundRobin { .. }
+        | Rule::Passthrough
+        | Rule::LocalRegion
+        | Rule::Agent(_)
+        | Rule::PodType { .. } => true,
+    }
+}
+
 /// The pair of rules that counts by an attribute.
-fn counted_attribute(rules: &[At<'_>]) -> Result<Option<Rule>> {
+fn counted_attribute(rules: &[At<'_>], pod_type: &str) -> Result<Option<Rule>> {
     let [present, counting] = rules else { return Ok(None) };
     let is_pair = kind(present)? == "AttributeRule"
         && kind(counting)? == "MaxPerAttributeRule"
         && present.value.get("matcher") == counting.value.get("matcher");
-    let pattern = counting.get("matcher").and_then(|matcher| matcher.get("pattern"));
-    let Some(pattern) = pattern.filter(|_| is_pair) else { return Ok(None) };
-    let text = pattern.text()?;
-    let Some(name) = text.strip_suffix(":.*").filter(|name| is_literal(name)) else { return Ok(None) };
-    let key = Key::Attribute(name.into());
-    Ok(Some(Rule::MaxPer { key, max: max(counting)?, counted: counted(counting)? }))
+    if !is_pair {
+        return Ok(None);
+    }
+    let (max, name) = (max(counting)?, any_value_of(&counting.need("matcher")?)?);
+    let counted = counted(counting, pod_type)?;
+    Ok(name.zip(counted).map(|(name, counted)| Rule::MaxPer { key: Key::Attribute(name.into()), max, counted }))
+}
+
+/// The name in a matcher for every value of one attribute.
+fn any_value_of(matcher: &At<'_>) -> Result<Option<String>> {
+    if kind(matcher)? != "RegexMatcher" {
+        return Ok(None);
+    }
+    let text = matcher.need("pattern")?.text()?;
+    Ok(text.strip_suffix(":.*").filter(|name| is_literal(name)).map(str::to_owned))
 }
 
 fn max(rule: &At<'_>) -> Result<u32> {
-    let max = rule.need("max")?;
-    u32::try_from(max.int("a number")?).map_err(|_| max.wrong("a number"))
+    rule.need("max")?.whole("a number")
 }
 
-fn expected(rule: &At<'_>, key: &str) -> Result<Option<u32>> {
-    let Some(count) = rule.get(key) else { return Ok(None) };
-    u32::try_from(count.int("a number")?).map(Some).map_err(|_| count.wrong("a number"))
-}
-
-fn counted(rule: &At<'_>) -> Result<Counted> {
-    let Some(filter) = rule.get("task-filter") else { return Ok(Counted::All) };
-    if kind(&filter)? == "AnyMatcher" {
-        return Ok(Counted::All);
+/// What a rule counts, if it has a place in the model.
+fn counted(rule: &At<'_>, pod_type: &str) -> Result<Option<Counted>> {
+    let Some(filter) = rule.get("task-filter") else { return Ok(Some(Counted::All)) };
+    match kind(&filter)?.as_str() {
+        "AnyMatcher" => return Ok(Some(Counted::All)),
+        "InvertedExactMatcher" => return Ok(None),
+        _ => {}
     }
-    let matcher = matcher(&filter)?;
-    let pod_type = match &matcher {
-        Matcher::Regex { text, .. } => text.strip_suffix("-.*").filter(|text| is_literal(text)).map(str::to_owned),
-        Matcher::Exact(_) => None,
+    let counted = |matcher| match &matcher {
+        Matcher::Regex { text, .. } => match text.strip_suffix("-.*") {
+            Some(counted) if counted == pod_type || is_literal(counted) => Counted::Pods(counted.to_owned()),
+            _ => Counted::TaskNames(matcher),
+        },
+        Matcher::Exact(_) => Counted::TaskNames(matcher),
     };
-    Ok(pod_type.map_or(Counted::TaskNames(matcher), Counted::Pods))
+    Ok(matcher(&filter)?.map(counted))
 }
 
 /// Whether a part of a pattern stands for itself, as names of pods and attributes do.
@@ -201,17 +276,14 @@ fn is_literal(pattern: &str) -> bool {
     !pattern.is_empty() && !pattern.contains(|c: char| "\\+*?()|[]{}^$:".contains(c))
 }
 
-fn matcher(at: &At<'_>) -> Result<Matcher> {
+/// The matcher, unless its pattern is one that only Java understands.
+fn matcher(at: &At<'_>) -> Result<Option<Matcher>> {
     match kind(at)?.as_str() {
-        "ExactMatcher" | "InvertedExactMatcher" => Ok(Matcher::Exact(at.need("string")?.text()?)),
-        "RegexMatcher" => pattern(&at.need("pattern")?, |text| text),
-        "AnyMatcher" => Ok(any()),
+        "ExactMatcher" | "InvertedExactMatcher" => Ok(Some(Matcher::Exact(at.need("string")?.text()?))),
+        "RegexMatcher" => Ok(Matcher::regex(&at.need("pattern")?.text()?).ok()),
+        "AnyMatcher" => Ok(Some(any())),
         _ => Err(at.wrong("a matcher")),
     }
-}
-
-fn pattern(at: &At<'_>, part: impl Fn(&str) -> &str) -> Result<Matcher> {
-    Matcher::regex(part(&at.text()?)).map_err(|_| at.wrong("a regular expression"))
 }
 
 /// Matches every value.
@@ -220,30 +292,25 @@ fn any() -> Matcher {
 }
 
 /// The rule that a value of the key matches, negated for the one inverted matcher.
-fn matching(at: &At<'_>, key: Key) -> Result<Rule> {
-    let rule = Rule::Match { key, matcher: matcher(at)? };
+fn matching(at: &At<'_>, key: Key) -> Result<Option<Rule>> {
+    let Some(matcher) = matcher(at)? else { return Ok(None) };
+    negated_if_inverted(at, Rule::Match { key, matcher }).map(Some)
+}
+
+fn negated_if_inverted(at: &At<'_>, rule: Rule) -> Result<Rule> {
     Ok(if kind(at)? == "InvertedExactMatcher" { Rule::Not(Box::new(rule)) } else { rule })
 }
 
 /// The same for an attribute, whose name is part of what is matched; `None` when the name is itself a pattern.
 fn attribute(at: &At<'_>) -> Result<Option<Rule>> {
-    let kind = kind(at)?;
-    let text_at = match kind.as_str() {
-        "ExactMatcher" | "InvertedExactMatcher" => at.need("string")?,
-        "RegexMatcher" => at.need("pattern")?,
-        _ => return Ok(None),
+    let Some(matcher) = matcher(at)? else { return Ok(None) };
+    let Some((name, value)) = matcher.text().split_once(':') else { return Ok(None) };
+    let key = Key::Attribute(name.into());
+    let of_value = match &matcher {
+        Matcher::Exact(_) => Some(Matcher::Exact(value.to_owned())),
+        Matcher::Regex { .. } => Matcher::regex(value).ok().filter(|_| is_literal(name)),
     };
-    let text = text_at.text()?;
-    let Some((name, value)) = text.split_once(':') else { return Ok(None) };
-    if kind == "RegexMatcher" && !is_literal(name) {
-        return Ok(None);
-    }
-    let matcher = match kind.as_str() {
-        "RegexMatcher" => pattern(&text_at, |text| text.split_once(':').map_or("", |(_, value)| value))?,
-        _ => Matcher::Exact(value.to_owned()),
-    };
-    let rule = Rule::Match { key: Key::Attribute(name.into()), matcher };
-    Ok(Some(if kind == "InvertedExactMatcher" { Rule::Not(Box::new(rule)) } else { rule }))
+    of_value.map(|matcher| negated_if_inverted(at, Rule::Match { key, matcher })).transpose()
 }
 
 #[cfg(test)]
@@ -258,7 +325,7 @@ mod tests {
     }
 
     fn read_back(stored: &Value) -> Rule {
-        from_json(Some(At { value: stored, path: String::new() }), "node").unwrap().unwrap()
+        from_json(Some(At::root(stored)), "node").unwrap().unwrap()
     }
 
     #[test]
@@ -305,5 +372,71 @@ mod tests {
         let inverted =
             json!({ "@type": "AttributeRule", "matcher": { "@type": "InvertedExactMatcher", "string": "rack:r1" } });
         assert_eq!(read_back(&inverted), parse("rack:IS_NOT:r1"));
+        let bare = json!({ "@type": "TaskTypeRule", "type": "x", "behavior": "COLOCATE" });
+        assert_eq!(
+            read_back(&bare),
+            Rule::PodType { pod_type: "x".to_owned(), neighbour: Neighbour::Colocate },
+            "a missing converter is the one by label"
+        );
+    }
+
+    #[test]
+    fn counting_by_an_attribute_alone_lets_agents_without_it_pass() {
+        let bare = json!({ "@type": "MaxPerAttributeRule", "max": 2,
+            "matcher": { "@type": "RegexMatcher", "pattern": "rack:.*" }, "task-filter": null });
+        let rule = read_back(&bare);
+        assert_eq!(rule.to_string(), "NOT (attribute rack LIKE .*) OR attribute rack max 2 of all pods");
+        assert_eq!(write(&rule), bare);
+        assert_eq!(
+            read_back(&write(&parse("rack:MAX_PER:2"))).to_string(),
+            "attribute rack max 2 of node",
+            "with the demand that it exists it is the rule of a constraint"
+        );
+    }
+
+    #[test]
+    fn region_rules_of_the_sdk_stay_apart() {
+        let filter = json!({ "@type": "RegexMatcher", "pattern": "node-.*" });
+        let own = json!({ "@type": "MaxPerHostnameRule", "max": 1, "task-filter": filter });
+        for region in [
+            json!({ "@type": "IsLocalRegionRule" }),
+            json!({ "@type": "RegionRule", "matcher": { "@type": "ExactMatcher", "string": "eu" } }),
+        ] {
+            let both = json!({ "@type": "AndRule", "rules": [region, own] });
+            assert_eq!(read_back(&both), Rule::And(vec![read_back(&region), parse("hostname:UNIQUE")]));
+            assert_eq!(write(&read_back(&both)), both);
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_the_sdk_keeps_them() {
+        let stored = |text| write(&parse(text))["matcher"]["string"].clone();
+        assert_eq!(stored("@zone:IS:007.50"), "7.5");
+        assert_eq!(stored("hostname:CLUSTER:1d"), "1");
+        // Here the whole text is the attribute with its name, which is no number.
+        assert_eq!(stored("shelf:IS:007.50"), "shelf:007.50");
+    }
+
+    #[test]
+    fn what_has_no_place_in_the_model_is_kept_word_for_word() {
+        for rule in [
+            json!({ "@type": "TaskTypeRule", "type": "x", "converter": { "@type": "OfCode" }, "behavior": "AVOID" }),
+            json!({ "@type": "MaxPerZoneRule", "max": 1,
+                "task-filter": { "@type": "InvertedExactMatcher", "string": "node-0-a" } }),
+            json!({ "@type": "MaxPerAttributeRule", "max": 1,
+                "matcher": { "@type": "RegexMatcher", "pattern": "rack:r.*" }, "task-filter": null }),
+            json!({ "@type": "MaxPerAttributeRule", "max": 1, "matcher": { "@type": "AnyMatcher" }, "task-filter": null }),
+            json!({ "@type": "HostnameRule", "matcher": { "@type": "RegexMatcher", "pattern": "a(?=b)" } }),
+            json!({ "@type": "AttributeRule", "matcher": { "@type": "AnyMatcher" } }),
+            json!({ "@type": "AttributeRule", "matcher": { "@type": "ExactMatcher", "string": "nameless" } }),
+            json!({ "@type": "InvalidPlacementRule", "exception": "e", "constraints": "rack:NEAR:x" }),
+        ] {
+            assert_eq!(read_back(&rule), Rule::Unknown(rule.to_string()), "{rule}");
+            assert_eq!(write(&read_back(&rule)), rule);
+            let not = json!({ "@type": "NotRule", "rule": rule });
+            assert_eq!(read_back(&not), Rule::Unknown(not.to_string()), "everything would pass {not}");
+        }
+        let readable = json!({ "@type": "InvalidPlacementRule", "exception": "e", "constraints": "rack:IS:r1" });
+        assert_eq!(read_back(&readable), parse("rack:IS:r1"));
     }
 }
