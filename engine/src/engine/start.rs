@@ -250,6 +250,13 @@ fn choose_configuration(
         None if errors.is_empty() => store_configuration(&spec, json, true, state, ids, effects),
         None => return Err(StartError::Specification(errors)),
         Some(old) if !errors.is_empty() => {
+            // What the SDK stored may ask for more than is honoured here, and then must not stay in force.
+            let unsupported =
+                old.spec.unsupported().into_iter().map(|text| format!("the stored one cannot stay: {text}"));
+            let unsupported: Vec<String> = unsupported.collect();
+            if !unsupported.is_empty() {
+                return Err(StartError::FatalChange(errors.into_iter().chain(unsupported).collect()));
+            }
             effects.journal.push(Entry::ConfigurationRefused { problems: errors.clone() });
             return Ok((ServiceSpec { plans: spec.plans, ..old.spec }, errors));
         }
