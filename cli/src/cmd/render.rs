@@ -218,7 +218,8 @@ impl Render {
                 (Some(value), _) => format!(" = {value:?}"),
                 (None, _) => " is not set".to_owned(),
             };
-            let _ = writeln!(text, "{}{value}", variable.name);
+            let blank = if text.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{blank}{}{value}", variable.name);
             if let Some(origin) = variable.origin {
                 let _ = writeln!(text, "  from {origin}");
             }
@@ -230,10 +231,11 @@ impl Render {
                     format!("line {} ({}{reached})", used.line, used.kind)
                 })
                 .collect();
-            let _ = writeln!(text, "  used in {}\n", uses.join(", "));
+            let _ = writeln!(text, "  used in {}", uses.join(", "));
         }
         let unused = unused(variables, template);
         if !unused.is_empty() {
+            text.push_str(if text.is_empty() { "" } else { "\n" });
             text.push_str("set, and not used by the template:\n");
             for variable in unused {
                 let origin = variable.origin.map(|origin| format!(" from {origin}")).unwrap_or_default();
