@@ -5,8 +5,10 @@
 //!
 //! Invariant: a row that cannot be measured here (no ZooKeeper, no static executor) says so instead of a figure.
 //!
-//! Read next: `row.rs`, then `pure.rs` (the engine alone) and `process.rs` (the program, with a played master).
+//! Read next: `row.rs`, then `pure.rs` (the engine alone), `process.rs` (the program, with a played master) and `author.rs`
+//! (specifications).
 
+mod author;
 mod master;
 mod process;
 mod pure;
@@ -22,7 +24,7 @@ use row::Row;
 /// A measurement and the name it is asked for by.
 type Bench = (&'static str, fn() -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 14] = [
+const BENCHES: [Bench; 16] = [
     ("memory-10", process::memory_of_10_pods),
     ("memory-1000", process::memory_of_1000_pods),
     ("subscribe", process::start_to_subscribed),
@@ -37,6 +39,8 @@ const BENCHES: [Bench; 14] = [
     ("plan", process::plan_of_1000_steps),
     ("dev", process::dev),
     ("executor", process::executor),
+    ("load", author::load_large),
+    ("check", author::check),
 ];
 
 fn main() -> Result<ExitCode> {
