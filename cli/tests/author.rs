@@ -1,7 +1,8 @@
 //! The author's commands as their users meet them: the real binary, real files, exact output.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -528,6 +529,28 @@ fn a_broken_package_is_an_error_with_its_place() {
     folder.gives(&["check", "svc.yml", "--universe", "package"], 2, "", expected);
 }
 
+/// Places are found once, not anew for each of many variables.
+#[test]
+fn a_package_of_many_variables_in_one_line_takes_no_longer_than_its_size_asks_for() {
+    let many = 20_000;
+    let mut config = r#"{"properties":{"o":{"properties":{"#.to_owned();
+    let mut template = r#"{"env":{"NAME":"demo","NODE_COUNT":"1""#.to_owned();
+    for at in 0..many {
+        let comma = if at == 0 { "" } else { "," };
+        write!(config, "{comma}\"v{at}\":{{\"default\":{at}}}").unwrap();
+        write!(template, ",\"V{at}\":\"{{{{o.v{at}}}}}\"").unwrap();
+    }
+    let folder = Folder::package();
+    folder.write("package/config.json", (config + "}}}}").as_bytes());
+    folder.write("package/marathon.json.mustache", (template + "}}").as_bytes());
+    let since = std::time::Instant::now();
+    let (code, out, _) = folder.run(&["render", "--explain", "svc.yml", "--universe", "package"]);
+    assert_eq!(code, 0);
+    let last = "V9999 from package/marathon.json.mustache:1, o.v9999 by default of package/config.json:1";
+    assert!(out.trim_end().ends_with(last), "{}", out.lines().last().unwrap_or_default());
+    assert!(since.elapsed() < std::time::Duration::from_secs(20), "{:?}", since.elapsed());
+}
+
 const RICH: &str = "\
 name: /team/rich
 pods:
@@ -652,6 +675,8 @@ fn an_explanation_follows_the_settings_of_the_scheduler() {
     assert_eq!(document["total"]["cpus"], json!(4.6));
     let strategies: Vec<_> = document["plans"].as_array().unwrap().iter().map(|plan| &plan["strategy"]).collect();
     assert_eq!(strategies, ["parallel", "serial", "serial"]);
+    let (_, out, _) = folder.run(&["explain", "svc.yml", "--env", "SERVICE_REGION=east"]);
+    assert!(out.contains("the region is east"), "{out}");
     let (code, _, err) = folder.run(&["explain", "svc.yml", "--env", "PORT_API=x"]);
     assert_eq!((code, err.as_str()), (0, "mainstay: note: PORT_API: \"x\" cannot be read\n"));
 }

@@ -2,6 +2,7 @@
 //!
 //! Not a reader: every text here was accepted by one before.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use mainstay_template::Lines;
@@ -15,6 +16,28 @@ pub(crate) struct Document {
     /// What it says.
     pub(crate) value: Value,
     text: String,
+    lines: LineNumbers,
+    /// Offsets of all values in objects, by the names that lead to them; found once, since many places are asked for.
+    offsets: BTreeMap<String, usize>,
+}
+
+/// Joins names in the keys of [`Document::offsets`]; no name contains it in earnest.
+const JOINT: &str = "\0";
+
+/// Numbers of lines by offset, when columns do not matter.
+#[derive(Debug)]
+pub(crate) struct LineNumbers(Vec<usize>);
+
+impl LineNumbers {
+    /// Finds the lines of a text.
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line of an offset, from 1.
+    pub(crate) fn line(&self, offset: usize) -> usize {
+        self.0.partition_point(|end| *end < offset) + 1
+    }
 }
 
 impl Document {
@@ -23,7 +46,11 @@ impl Document {
     /// Errors: a sentence with file, line and column.
     pub(crate) fn parse(name: String, text: String) -> Result<Self, String> {
         match serde_json::from_str(&text) {
-            Ok(value) => Ok(Self { name, value, text }),
+            Ok(value) => {
+                let mut offsets = BTreeMap::new();
+                index(&text, blanks(&text, 0), "", &mut offsets);
+                Ok(Self { name, value, lines: LineNumbers::new(&text), offsets, text })
+            }
             Err(error) => {
                 let position = Lines::new(&text).position(&text, error_offset(&text, &error));
                 Err(format!("{name}:{position}: this is not JSON: {}", why(&error)))
@@ -33,14 +60,17 @@ impl Document {
 
     /// `file:line:column` of the value under these names, or of the innermost one that is there.
     pub(crate) fn place(&self, path: &[&str]) -> String {
-        let offset = find(&self.text, path);
-        format!("{}:{}", self.name, Lines::new(&self.text).position(&self.text, offset))
+        format!("{}:{}", self.name, Lines::new(&self.text).position(&self.text, self.offset(path)))
     }
 
     /// `file:line` of the value under these names.
     pub(crate) fn line(&self, path: &[&str]) -> String {
-        let position = Lines::new(&self.text).position(&self.text, find(&self.text, path));
-        format!("{}:{}", self.name, position.line)
+        format!("{}:{}", self.name, self.lines.line(self.offset(path)))
+    }
+
+    fn offset(&self, path: &[&str]) -> usize {
+        let known = (0..=path.len()).rev().find_map(|length| self.offsets.get(&path[..length].join(JOINT)));
+        known.copied().unwrap_or_default()
     }
 }
 
@@ -58,16 +88,14 @@ pub(crate) fn why(error: &serde_json::Error) -> String {
     text.rsplit_once(" at line ").map_or(text.as_str(), |(why, _)| why).to_owned()
 }
 
-fn find(text: &str, path: &[&str]) -> usize {
-    let mut offset = blanks(text, 0);
-    for name in path {
-        // The last one counts, as it does for the reader.
-        match members(text, offset).into_iter().rev().find(|(key, _)| key == name) {
-            Some((_, value)) => offset = value.start,
-            None => break,
-        }
+/// Notes the value at this offset and, when it is an object, those in it. As deep as the reader allows.
+fn index(text: &str, offset: usize, path: &str, offsets: &mut BTreeMap<String, usize>) {
+    for (name, value) in members(text, offset) {
+        let path = if path.is_empty() { name } else { format!("{path}{JOINT}{name}") };
+        index(text, value.start, &path, offsets);
     }
-    offset
+    // Of two members with one name the last one counts, as it does for the reader.
+    offsets.insert(path.to_owned(), offset);
 }
 
 /// The members of the object that begins at this offset, each with the range of its value; none when it is no object.
@@ -157,9 +185,9 @@ mod tests {
         let outer = texts(1);
         assert_eq!(outer[1..], [own("ü", r#""\\""#), own("e", "{}"), own("a2", r#""1""#)]);
         let inner = [own("x\"y", r#"[1, {"b": "}"}]"#), own("n", "-1.5e3"), own("t", "true")];
-        assert_eq!(texts(find(TEXT, &["a"])), inner);
-        assert_eq!(texts(find(TEXT, &["e"])), []);
-        assert_eq!(texts(find(TEXT, &["a2"])), []);
+        assert_eq!(texts(7), inner);
+        assert_eq!(texts(TEXT.find("{}").unwrap()), []);
+        assert_eq!(texts(TEXT.find("\"1\"").unwrap()), []);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod schema;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -15,7 +16,7 @@ use std::path::Path;
 use mainstay_template::{Dialect, Lines, Rendered, Template, Value as Context};
 use serde_json::{Map, Value};
 
-use super::json_text::{self, Document};
+use super::json_text::{self, Document, LineNumbers};
 use super::text_file;
 
 /// Deepest nesting of options followed.
@@ -57,6 +58,7 @@ struct Files {
     options: Option<Document>,
     template_name: String,
     template: String,
+    lines: LineNumbers,
 }
 
 /// Renders the package in this folder with these options.
@@ -113,7 +115,10 @@ fn files(folder: &Path, options: Option<&Path>) -> Result<Files, Vec<String>> {
     let path = folder.join("marathon.json.mustache");
     let template_name = path.display().to_string();
     match text_file::read(&path) {
-        Ok(template) if problems.is_empty() => Ok(Files { config, resource, options: given, template_name, template }),
+        Ok(template) if problems.is_empty() => {
+            let lines = LineNumbers::new(&template);
+            Ok(Files { config, resource, options: given, template_name, template, lines })
+        }
         Ok(_) => Err(problems),
         Err(problem) => {
             problems.push(problem);
@@ -221,10 +226,12 @@ fn variables(files: &Files, rendered: &Rendered, app: &Value, package: &mut Pack
     let text = &rendered.text;
     let start = text.find('{').unwrap_or_default();
     let of_env = json_text::members(text, start).into_iter().rev().find(|(name, _)| name == "env");
-    let places = of_env.map(|(_, range)| json_text::members(text, range.start)).unwrap_or_default();
+    // Of two members with one name the last one counts.
+    let places: BTreeMap<String, Range<usize>> =
+        of_env.map(|(_, range)| json_text::members(text, range.start).into_iter().collect()).unwrap_or_default();
     let mut problems = Vec::new();
     for (variable, value) in env {
-        let range = places.iter().rev().find(|(name, _)| name == variable).map_or(0..0, |(_, range)| range.clone());
+        let range = places.get(variable).cloned().unwrap_or_default();
         let place = || template_position(files, rendered, range.start);
         let text = match value {
             Value::String(text) => text.clone(),
@@ -249,7 +256,7 @@ fn variables(files: &Files, rendered: &Rendered, app: &Value, package: &mut Pack
 /// The template's line of a value, and the options that were printed into it.
 fn trace(files: &Files, rendered: &Rendered, range: Range<usize>) -> Trace {
     let source = rendered.source_offset(range.start).min(files.template.len());
-    let position = Lines::new(&files.template).position(&files.template, source);
+    let line = files.lines.line(source);
     let mut options: Vec<String> = Vec::new();
     let first = rendered.uses.partition_point(|used| used.rendered.end <= range.start);
     for used in rendered.uses.iter().skip(first).take_while(|used| used.rendered.start < range.end) {
@@ -258,7 +265,7 @@ fn trace(files: &Files, rendered: &Rendered, range: Range<usize>) -> Trace {
             options.push(option);
         }
     }
-    Trace { template: format!("{}:{}", files.template_name, position.line), options }
+    Trace { template: format!("{}:{line}", files.template_name), options }
 }
 
 /// An option and the place that gives it its value.

@@ -3,6 +3,7 @@
 //! Everything that is said about the files is the result and goes to standard output; what keeps the command from looking at them goes to
 //! standard error.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
@@ -243,13 +244,8 @@ impl Outcome {
 
 /// What several files have in common is said once.
 fn once<'a>(lines: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let mut seen: Vec<String> = Vec::new();
-    for line in lines {
-        if !seen.contains(line) {
-            seen.push(line.clone());
-        }
-    }
-    seen
+    let mut seen = BTreeSet::new();
+    lines.filter(|line| seen.insert(line.as_str())).cloned().collect()
 }
 
 fn counted(count: usize, noun: &str) -> String {

@@ -61,12 +61,14 @@ impl Explain {
         let settings = settings.map_err(|problems| {
             (UNUSABLE, problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>())
         })?;
-        let scheduler = settings.dcos_hostname(&loaded.spec);
-        let config = settings.engine(&loaded.spec, &scheduler, 0);
+        let mut spec = loaded.spec;
+        settings.confine(&mut spec);
+        let scheduler = settings.dcos_hostname(&spec);
+        let config = settings.engine(&spec, &scheduler, 0);
         if !self.json {
             author::tell(err, "note", &notes);
         }
-        let explained = Explanation::new(&file.name, &loaded.spec, &config, scheduler, notes);
+        let explained = Explanation::new(&file.name, &spec, &config, scheduler, notes);
         if !self.json {
             return Ok(render::explanation::draw(&explained));
         }
