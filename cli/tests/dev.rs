@@ -236,13 +236,14 @@ fn until_complete_says_why_it_gives_up() {
 fn bad_input_is_told_before_anything_is_made() {
     let folder = tempfile::tempdir().unwrap();
     write_spec(folder.path(), "sleep 600", "-1");
-    let unsupported = "name: one\npods: {one: {count: 1, tasks: {server: {goal: RUNNING, cmd: x, gpus: 1}}}}\n";
-    std::fs::write(folder.path().join("gpus.yml"), unsupported).unwrap();
+    let unsupported =
+        "name: one\npods: {one: {count: 1, image: x, tasks: {server: {goal: RUNNING, cmd: x, cpus: 1}}}}\n";
+    std::fs::write(folder.path().join("image.yml"), unsupported).unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for (arguments, expected) in [
         (&["svc.yml"][..], "svc.yml:9:15: error[MST-SPEC-0017] pods.one.tasks.server.cpus: found \"-1\""),
-        (&["gpus.yml"], "gpus.yml:2:64: error[MST-SPEC-0019] pods.one.tasks.server.gpus: GPUs are not supported"),
+        (&["image.yml"], "image.yml:2:24: error[MST-SPEC-0019] pods.one.image: container images are not supported"),
         (&["nothing.yml"], "cannot read the specification nothing.yml"),
         (&[HELLO_WORLD, "--env", "HELLO_COUNT"], "--env \"HELLO_COUNT\" is not of the form KEY=VALUE"),
         (&[HELLO_WORLD, "--env-file", "nothing"], "cannot read nothing: there is no such file"),

@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use mainstay_engine::config::{Backoff, Config, Replacement, region};
 use mainstay_engine::ids::FrameworkId;
+use mainstay_engine::state::{State, Task};
 use mainstay_engine::units::{Millis, Scalar};
 use mainstay_spec::ServiceSpec;
 
@@ -148,9 +149,18 @@ impl Settings {
         region::confine(spec, region.as_deref());
     }
 
-    /// Whether offers of other regions than the master's are wanted.
-    pub fn is_region_aware(&self, spec: &ServiceSpec) -> bool {
-        self.allows_other_regions && region::is_used(spec)
+    /// Whether offers of other regions than the master's are wanted: a rule looks at regions, or did when something was placed that must
+    /// still be offered what it holds.
+    pub fn is_region_aware(&self, spec: &ServiceSpec, state: &State) -> bool {
+        let has_region = |task: &Task| task.region.is_some();
+        self.allows_other_regions && (region::is_used(spec) || state.tasks.values().any(|task| has_region(task)))
+    }
+
+    /// Whether agents with GPUs are wanted: a pod asks for some, or holds some.
+    pub fn is_gpu_aware(spec: &ServiceSpec, state: &State) -> bool {
+        let mut sets = spec.pods.iter().flat_map(|pod| &pod.resource_sets);
+        sets.any(|set| set.gpus.is_some())
+            || state.tasks.values().any(|task| task.resources.iter().any(|resource| resource.name == "gpus"))
     }
 
     /// The header that proves who we are.

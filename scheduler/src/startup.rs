@@ -230,8 +230,9 @@ fn assemble(
             user: checked.spec.user,
             principal: checked.spec.principal,
             webui_url: checked.spec.web_url,
-            // By what is in force: pods that are placed already must be offered what they hold.
-            is_region_aware: checked.settings.is_region_aware(engine.spec()),
+            // By what is in force and what is there: pods that are placed already must be offered what they hold.
+            is_region_aware: checked.settings.is_region_aware(engine.spec(), engine.state()),
+            is_gpu_aware: Settings::is_gpu_aware(engine.spec(), engine.state()),
         },
         auth: checked.auth,
         framework_id: engine.framework_id().cloned(),

@@ -33,7 +33,6 @@ pub(crate) enum Feature {
 pub(crate) const NOT_YET: &[(Feature, &str)] = &[
     (Feature::Image, "container images are"),
     (Feature::Networks, "networks are"),
-    (Feature::Rlimits, "limits of processes are"),
     (Feature::Secrets, "secrets are"),
     (Feature::HostVolumes, "host volumes are"),
     (Feature::ExternalVolumes, "external volumes are"),
@@ -46,9 +45,7 @@ pub(crate) const NOT_YET: &[(Feature, &str)] = &[
     (Feature::TaskShm, "sizes of shared memory are"),
     (Feature::TaskUris, "URIs of a single task are"),
     (Feature::TransportEncryption, "transport encryption is"),
-    (Feature::Gpus, "GPUs are"),
     (Feature::ResourceLimits, "resource limits are"),
-    (Feature::PortRanges, "port ranges are"),
 ];
 
 impl Feature {

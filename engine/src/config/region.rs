@@ -1,24 +1,19 @@
 //! The region of a service: a rule on every pod.
 //!
-//! Without any word about regions nothing is added, and the framework does not say that it knows them: Mesos then offers only agents of the
-//! master's own region. As soon as one rule looks at regions the framework must be offered all of them, so every pod gets a rule that keeps it
-//! where it would have been otherwise.
+//! A pod whose rule says nothing about regions stays in that of the master: without the capability Mesos offers nothing else, and with it the
+//! evaluation sees to that (`offer/placement/region.rs`).
 //!
-//! Source: the SDK's rule, part of the stored configuration: alone, or first in an `AndRule` with the pod's own.
+//! Source: the SDK's rule, part of the stored configuration: alone, or first in an `AndRule` with the pod's own. Its other one, which says
+//! that the master's region is meant, is not stored here: it is always meant.
 
 use mainstay_spec::ServiceSpec;
 use mainstay_spec::placement::{Key, Matcher, Rule};
 
-/// Keeps every pod in the region (`SERVICE_REGION`), without one in that of the master. A pod whose own rule looks at the region is left alone.
+/// Keeps every pod in the region (`SERVICE_REGION`), when there is one. A pod whose own rule looks at the region is left alone.
 pub fn confine(spec: &mut ServiceSpec, region: Option<&str>) {
     spec.region = region.map(str::to_owned);
-    if region.is_none() && !is_used(spec) {
-        return;
-    }
-    let rule = match region {
-        Some(region) => Rule::Match { key: Key::Region, matcher: Matcher::Exact(region.to_owned()) },
-        None => Rule::LocalRegion,
-    };
+    let Some(region) = region else { return };
+    let rule = Rule::Match { key: Key::Region, matcher: Matcher::Exact(region.to_owned()) };
     for pod in &mut spec.pods {
         pod.placement = Some(match pod.placement.take() {
             Some(own) if own.references_region() => own,
@@ -60,13 +55,11 @@ mod tests {
     }
 
     #[test]
-    fn without_a_region_pods_stay_in_that_of_the_master_once_regions_matter() {
-        assert_eq!(
-            confined(["", "hostname:UNIQUE"], None),
-            (vec!["no rule".into(), "hostname max 1 of hello".into()], false)
-        );
+    fn without_a_region_nothing_is_added() {
+        let none = (vec!["no rule".to_owned(), "hostname max 1 of hello".to_owned()], false);
+        assert_eq!(confined(["", "hostname:UNIQUE"], None), none);
         let (rules, is_used) = confined(["@region:GROUP_BY", "hostname:UNIQUE"], None);
-        assert_eq!(rules, ["region spread over all of hello", "region of the master AND hostname max 1 of hello"]);
+        assert_eq!(rules, ["region spread over all of hello", "hostname max 1 of hello"]);
         assert!(is_used);
     }
 }

@@ -173,6 +173,7 @@ pub fn run(change: &Change<'_>, own: &[Validator]) -> Vec<Problem> {
         placement::region,
         service::dns_name,
         limits::above_requests,
+        limits::whole_gpus,
         volumes::cannot_change,
         service::role,
     ] {

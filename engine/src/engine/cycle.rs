@@ -134,10 +134,8 @@ impl Cycle {
             };
             let screened = screen.as_ref().filter(|_| !is_told).and_then(|screen| {
                 let failed = screen.failed(free, offer, &self.role)?;
-                requirement
-                    .placement
-                    .is_none_or(|rule| placement::check(rule, requirement, offer).passed)
-                    .then_some((screen, failed))
+                let may_run = placement::judge(requirement, offer).is_none_or(|outcome| outcome.passed);
+                may_run.then_some((screen, failed))
             });
             if let Some((screen, failed)) = screened {
                 scan.screened(at, screen, failed);

@@ -174,7 +174,7 @@ impl<'a> Run<'a, '_> {
             &mut self.pool,
             self.ids,
         ));
-        for (name, wanted) in [("cpus", set.cpus), ("mem", set.memory_mb)] {
+        for (name, wanted) in [("cpus", set.cpus), ("gpus", set.gpus), ("mem", set.memory_mb)] {
             if let Some(wanted) = wanted {
                 let claim = self.scalar(name, wanted, &stored);
                 draft.claims.extend(claim);
@@ -606,6 +606,105 @@ mod tests {
             [Type::Unreserve, Type::Reserve, Type::Reserve, Type::LaunchGroup]
         );
         assert_eq!(world.stored.first().unwrap().ports, [("web".to_owned(), 8080), ("dynamic".to_owned(), number)]);
+    }
+
+    fn ranged(name: &str, ranges: &[(u16, u16)]) -> mainstay_spec::PortSpec {
+        let ranges = ranges.iter().map(|&(begin, end)| mainstay_spec::PortRange { begin, end }).collect();
+        mainstay_spec::PortSpec { ranges, ..port(name, None) }
+    }
+
+    #[test]
+    fn a_port_is_chosen_within_its_ranges_also_with_a_virtual_address() {
+        let vip = mainstay_spec::VipSpec { prefix: "web".into(), port: 80, advertise: true };
+        // 8085 is asked for by number, so nobody else gets it.
+        let ports = vec![
+            port("fixed", Some(8085)),
+            ranged("a", &[(8085, 8086), (31_500, 31_999)]),
+            mainstay_spec::PortSpec { vip: Some(vip), ..ranged("b", &[(8085, 8086), (31_500, 31_999)]) },
+            port("anywhere", None),
+        ];
+        let mut world = World::new(PodSpec { resource_sets: vec![ResourceSet { ports, ..set("s") }], ..small() });
+        world.launch(&["server"], Recovery::None);
+        let numbers = |world: &World| world.stored.first().unwrap().ports.clone();
+        let expected = [("fixed", 8085), ("a", 8086), ("b", 31_500), ("anywhere", 8080)];
+        assert_eq!(numbers(&world), expected.map(|(name, number)| (name.to_owned(), number)));
+        world.end();
+        world.launch(&["server"], Recovery::Transient);
+        assert_eq!(numbers(&world), expected.map(|(name, number)| (name.to_owned(), number)), "it keeps its numbers");
+
+        // A number outside of what the specification says now is given up.
+        world.end();
+        world.pod_mut().resource_sets.first_mut().unwrap().ports[1].ranges =
+            vec![mainstay_spec::PortRange { begin: 31_500, end: 31_999 }];
+        let evaluation = world.launch(&["server"], Recovery::None);
+        assert_eq!(kinds(&evaluation.accepted.unwrap()), [Type::Unreserve, Type::Reserve, Type::LaunchGroup]);
+        assert_eq!(numbers(&world)[1], ("a".to_owned(), 31_501));
+    }
+
+    #[test]
+    fn a_port_that_finds_none_in_its_ranges_says_where_it_looked() {
+        let ports = vec![ranged("a", &[(1, 7999), (8091, 30_999)])];
+        let mut world = World::new(PodSpec { resource_sets: vec![ResourceSet { ports, ..set("s") }], ..small() });
+        let evaluation = world.evaluate(&["server"], Recovery::None);
+        assert_eq!(
+            evaluation.report.first_failure().unwrap().reason.to_string(),
+            "Failed to satisfy required resource 'ports': none of the 1012 ports offered in role * can be port 'a' \
+             within 1-7999, 8091-30999"
+        );
+    }
+
+    #[test]
+    fn gpus_are_reserved_kept_and_given_back() {
+        let wanted = ResourceSet { gpus: Some(units(2)), ..set("s") };
+        let mut world = World::new(PodSpec { resource_sets: vec![wanted], ..small() });
+        let evaluation = world.evaluate(&["server"], Recovery::None);
+        assert_eq!(
+            evaluation.report.first_failure().unwrap().reason.to_string(),
+            "Failed to satisfy required resource 'gpus': wanted 2, available 0 in role *, short by 2"
+        );
+        world.master.free.push(scalar("gpus", units(3)));
+        world.launch(&["server"], Recovery::None);
+        let gpus = |world: &World| {
+            let found = world.stored.first().unwrap().resources.iter().filter(|one| one.name == "gpus");
+            found.map(|one| one.value.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(gpus(&world), [Value::Scalar(units(2))]);
+        world.end();
+        let evaluation = world.launch(&["server"], Recovery::Transient);
+        assert_eq!(kinds(&evaluation.accepted.unwrap()), [Type::LaunchGroup]);
+        world.end();
+        world.pod_mut().resource_sets.first_mut().unwrap().gpus = None;
+        let evaluation = world.launch(&["server"], Recovery::None);
+        assert_eq!(kinds(&evaluation.accepted.unwrap()), [Type::Unreserve, Type::LaunchGroup]);
+        assert_eq!(gpus(&world), []);
+    }
+
+    // contract: 2.4/rlimits
+    #[test]
+    fn limits_of_processes_reach_the_executor() {
+        use mainstay_spec::{RlimitKind, RlimitSpec};
+        use v1::r_limit_info::{RLimit, r_limit::Type as Kind};
+
+        let mut world = World::new(PodSpec {
+            rlimits: vec![
+                RlimitSpec { kind: RlimitKind::Nofile, values: Some((1024, 4096)) },
+                RlimitSpec { kind: RlimitKind::Memlock, values: None },
+            ],
+            ..small()
+        });
+        let evaluation = world.launch(&["server"], Recovery::None);
+        let accepted = evaluation.accepted.unwrap();
+        let sent = &accepted.operations.last().unwrap().launch_group.as_ref().unwrap().task_group.tasks[0];
+        let limit = |kind, soft, hard| RLimit { r#type: Some(kind as i32), soft, hard };
+        for info in [sent, &accepted.records[0].info] {
+            let container = info.container.as_ref().unwrap();
+            assert_eq!(container.r#type(), v1::container_info::Type::Mesos);
+            assert_eq!(
+                container.rlimit_info.as_ref().unwrap().rlimits,
+                [limit(Kind::RlmtNofile, Some(1024), Some(4096)), limit(Kind::RlmtMemlock, None, None)]
+            );
+        }
+        assert_eq!(world.master.executor.as_ref().unwrap().container, None, "Mesos would want an isolator for it");
     }
 
     #[test]

@@ -21,7 +21,17 @@ use super::Offer;
 use super::report::{Outcome, Reason};
 use super::requirement::Requirement;
 
-/// Whether the pod may run on the agent of this offer.
+/// What keeps the pod away from the agent of this offer, or lets it: its rule, and its region where the rule says nothing about regions.
+///
+/// Shape: `None` when there is neither.
+pub fn judge(requirement: &Requirement<'_>, offer: &Offer) -> Option<Outcome> {
+    if let Some(reason) = region::stray(requirement, offer) {
+        return Some(Outcome::new(Rule::LocalRegion.class_name(), false, reason));
+    }
+    requirement.placement.map(|rule| check(rule, requirement, offer))
+}
+
+/// Whether the rule lets the pod run on the agent of this offer.
 pub fn check(rule: &Rule, requirement: &Requirement<'_>, offer: &Offer) -> Outcome {
     let children = |rules: &[Rule]| rules.iter().map(|rule| check(rule, requirement, offer)).collect::<Vec<_>>();
     let stage = rule.class_name();
@@ -272,6 +282,25 @@ mod tests {
         let evaluation = world.evaluate_offer(&offer, &["server"], crate::offer::requirement::Recovery::None);
         let reason = evaluation.report.outcomes.get(1).unwrap().reason.to_string();
         assert_eq!(reason, "The agent has no region, it counts as in that of the master");
+    }
+
+    #[test]
+    fn a_pod_that_says_nothing_of_regions_stays_in_that_of_the_master() {
+        let judged = |rule: &str, local: Option<&str>| {
+            let mut world = World::new(pod());
+            world.local_region = local.map(str::to_owned);
+            world.pod_mut().placement = Rule::parse(rule, "hello").unwrap();
+            let evaluation = world.evaluate(&["server"], crate::offer::requirement::Recovery::None);
+            let outcome = evaluation.report.outcomes.get(1).unwrap();
+            assert_eq!(outcome.stage, "PlacementRuleEvaluationStage");
+            format!("{} {}", outcome.passed, outcome.reason)
+        };
+        let remote = "false The agent is in region 'west', the master in 'east'";
+        assert_eq!(judged("", Some("east")), remote);
+        assert_eq!(judged("hostname:UNIQUE", Some("east")), remote);
+        assert_eq!(judged("", Some("west")), "true No placement rule defined");
+        assert_eq!(judged("", None), "true No placement rule defined");
+        assert_eq!(judged("@region:IS:west", Some("east")), "true region 'west' matches 'west'");
     }
 
     #[test]

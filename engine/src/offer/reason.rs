@@ -189,6 +189,8 @@ pub enum Reason {
         name: String,
         role: String,
         offered: u64,
+        /// Where it must lie; anywhere when empty.
+        within: String,
     },
 
     VolumeNew {
@@ -424,11 +426,14 @@ impl fmt::Display for Reason {
                 f,
                 "Failed to satisfy required resource 'ports': port {number} of '{name}' is not offered in role {role}"
             ),
-            Self::NoPortLeft { name, role, offered } => write!(
-                f,
-                "Failed to satisfy required resource 'ports': none of the {offered} ports offered in role {role} \
-                 can be port '{name}'"
-            ),
+            Self::NoPortLeft { name, role, offered, within } => {
+                write!(
+                    f,
+                    "Failed to satisfy required resource 'ports': none of the {offered} ports offered in role {role} \
+                     can be port '{name}'"
+                )?;
+                if within.is_empty() { Ok(()) } else { write!(f, " within {within}") }
+            }
             Self::VolumeNew { path, size, id, volume } => write!(
                 f,
                 "Offer contains sufficient 'disk': volume '{path}' of {size} MB, new resource ID '{id}', \
@@ -552,7 +557,8 @@ mod tests {
             Reason::PortReserved { name: text("web"), number: 80, id: id() },
             Reason::PortMissing { name: text("web"), number: 80, id: id() },
             Reason::PortTaken { name: text("web"), number: 80, role: text("*") },
-            Reason::NoPortLeft { name: text("web"), role: text("*"), offered: 0 },
+            Reason::NoPortLeft { name: text("web"), role: text("*"), offered: 0, within: String::new() },
+            Reason::NoPortLeft { name: text("web"), role: text("*"), offered: 9, within: text("8000-8010, 9000-9001") },
             Reason::VolumeNew { path: text("data"), size: many, id: id(), volume: volume() },
             Reason::VolumeInsufficient { path: text("data"), shortfall: short() },
             Reason::NoMount { path: text("data"), profiles: Vec::new(), shortfall: short() },

@@ -82,6 +82,9 @@ impl Screen {
             }
             seen.push(&task.resource_set);
             let set = pod.resource_set(&task.resource_set)?;
+            if set.gpus.is_some() || set.ports.iter().any(|port| !port.ranges.is_empty()) {
+                return None;
+            }
             for port in &set.ports {
                 match port.port {
                     Some(number) if screen.fixed_ports.contains(&number) => return None,

@@ -66,8 +66,12 @@ impl<'a> Stored<'a> {
         Some((found.resource_id()?, found.persistence_id()?.clone()))
     }
 
-    /// The number a port had.
+    /// The number a port had, unless it may not have it any more.
     pub(super) fn port_number(&self, port: &PortSpec) -> Option<u16> {
+        self.earlier_number(port).filter(|number| is_allowed(port, *number))
+    }
+
+    fn earlier_number(&self, port: &PortSpec) -> Option<u16> {
         let ports = || self.tasks.iter().flat_map(|task| &task.ports);
         if let Some((_, number)) = ports().find(|(name, _)| *name == port.name) {
             return Some(*number);
@@ -96,6 +100,7 @@ impl<'a> Stored<'a> {
         let is_wanted = |resource: &Resource| match resource.name.as_str() {
             "cpus" => set.cpus.is_some(),
             "mem" => set.memory_mb.is_some(),
+            "gpus" => set.gpus.is_some(),
             "ports" => single_port(resource).is_some_and(|number| {
                 let numbers = set.ports.iter().filter_map(|port| port.port.or_else(|| self.port_number(port)));
                 numbers.map(u64::from).any(|wanted| wanted == number)
@@ -115,6 +120,11 @@ impl<'a> Stored<'a> {
             .filter(|resource| resource.persistence_id().is_some() && !is_wanted(resource))
             .collect()
     }
+}
+
+/// Whether a port that is chosen may have this number.
+pub(super) fn is_allowed(port: &PortSpec, number: u16) -> bool {
+    port.ranges.is_empty() || port.ranges.iter().any(|range| (range.begin..=range.end).contains(&number))
 }
 
 /// A scalar that is not a volume.

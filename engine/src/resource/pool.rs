@@ -3,6 +3,7 @@
 //! Not here: what a step wants (`offer/stage/`), what Mesos is told (`offer/operation.rs`).
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use super::{LABEL_RESOURCE_ID, Ranges, ReservationKind, Resource, Value};
 use crate::ids::ResourceId;
@@ -158,9 +159,15 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// Takes the first port that is wanted, in the order of the numbers.
-    pub fn take_first_port(&mut self, role: &str, mut is_wanted: impl FnMut(u16) -> bool) -> Option<u16> {
-        let first = self.ports(role)?.first(|port| u16::try_from(port).is_ok_and(&mut is_wanted))?;
+    /// Takes the first port within these bounds that is wanted, in the order of the numbers.
+    pub fn take_first_port(
+        &mut self,
+        role: &str,
+        within: RangeInclusive<u16>,
+        mut is_wanted: impl FnMut(u16) -> bool,
+    ) -> Option<u16> {
+        let within = (u64::from(*within.start()), u64::from(*within.end()));
+        let first = self.ports(role)?.first_within(within, |port| u16::try_from(port).is_ok_and(&mut is_wanted))?;
         let port = u16::try_from(first).ok()?;
         self.take_port(role, port).then_some(port)
     }
@@ -355,8 +362,8 @@ mod tests {
         let offer = offer(vec![resource("ports", Value::Ranges(Ranges::new([(0, 2), (70_000, 70_001)])))]);
         let mut pool = Pool::new(&offer, "r");
         assert!(pool.take_port("*", 1) && !pool.take_port("*", 1) && !pool.take_port("r", 2));
-        assert_eq!(pool.take_first_port("*", |port| port > 0), Some(2));
-        assert_eq!(pool.take_first_port("*", |port| port > 0), None, "numbers above 65535 are no ports");
+        assert_eq!(pool.take_first_port("*", 0..=u16::MAX, |port| port > 0), Some(2));
+        assert_eq!(pool.take_first_port("*", 0..=u16::MAX, |port| port > 0), None, "numbers above 65535 are no ports");
     }
 
     #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@
 //! Source: Mesos v1 `TaskInfo`, `ExecutorInfo`; the stored form of the SDK.
 
 use mainstay_proto::v1;
-use mainstay_spec::{PortSpec, TaskSpec, Visibility};
+use mainstay_spec::{PodSpec, PortSpec, RlimitKind, TaskSpec, Visibility};
 use prost::Message as _;
 
 use super::{env, labels};
@@ -109,6 +109,7 @@ pub(crate) fn task(
         discovery: Some(Box::new(discovery(requirement, task, ports, ids))),
         kill_policy: Some(Box::new(v1::KillPolicy { grace_period: Some(seconds(task.kill_grace_period_secs)) })),
         check: readiness_check(requirement, task, ports),
+        container: container(requirement.pod_spec),
         ..Default::default()
     };
     let sent = task_id.map(|_| {
@@ -126,6 +127,7 @@ pub(crate) fn task(
             discovery: stored.discovery.clone(),
             kill_policy: stored.kill_policy.clone(),
             check: stored.check.clone(),
+            container: stored.container.clone(),
             ..Default::default()
         }
     });
@@ -151,6 +153,46 @@ pub(crate) fn volume_in_sandbox(volume: &Resource) -> Resource {
         disk.container_path = Some(format!("{VOLUME_FILE_PREFIX}{id}"));
     }
     volume
+}
+
+/// Limits of the processes; the executor sets them, Mesos looks only at the container of the executor.
+fn container(pod: &PodSpec) -> Option<Box<v1::ContainerInfo>> {
+    if pod.rlimits.is_empty() {
+        return None;
+    }
+    let rlimits = pod.rlimits.iter().map(|limit| v1::r_limit_info::RLimit {
+        r#type: Some(rlimit_kind(limit.kind) as i32),
+        soft: limit.values.map(|(soft, _)| soft),
+        hard: limit.values.map(|(_, hard)| hard),
+    });
+    let rlimit_info = v1::RLimitInfo { rlimits: rlimits.collect() };
+    Some(Box::new(v1::ContainerInfo {
+        r#type: v1::container_info::Type::Mesos as i32,
+        rlimit_info: Some(Box::new(rlimit_info)),
+        ..Default::default()
+    }))
+}
+
+const fn rlimit_kind(kind: RlimitKind) -> v1::r_limit_info::r_limit::Type {
+    use v1::r_limit_info::r_limit::Type;
+    match kind {
+        RlimitKind::As => Type::RlmtAs,
+        RlimitKind::Core => Type::RlmtCore,
+        RlimitKind::Cpu => Type::RlmtCpu,
+        RlimitKind::Data => Type::RlmtData,
+        RlimitKind::Fsize => Type::RlmtFsize,
+        RlimitKind::Locks => Type::RlmtLocks,
+        RlimitKind::Memlock => Type::RlmtMemlock,
+        RlimitKind::Msgqueue => Type::RlmtMsgqueue,
+        RlimitKind::Nice => Type::RlmtNice,
+        RlimitKind::Nofile => Type::RlmtNofile,
+        RlimitKind::Nproc => Type::RlmtNproc,
+        RlimitKind::Rss => Type::RlmtRss,
+        RlimitKind::Rtprio => Type::RlmtRtprio,
+        RlimitKind::Rttime => Type::RlmtRttime,
+        RlimitKind::Sigpending => Type::RlmtSigpending,
+        RlimitKind::Stack => Type::RlmtStack,
+    }
 }
 
 fn command(cmd: &str, user: &str, env: std::collections::BTreeMap<String, String>) -> v1::CommandInfo {

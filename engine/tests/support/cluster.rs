@@ -74,7 +74,7 @@ impl Cluster {
         for pair in words.chunks(2) {
             let [what, value] = pair else { panic!("agent {name}: odd words") };
             match *what {
-                "cpus" | "mem" | "disk" => {
+                "cpus" | "mem" | "disk" | "gpus" => {
                     let thousandths = (value.parse::<f64>().unwrap() * 1000.0).round() as u64;
                     agent.free.push(plain_resource(what, Value::Scalar(Scalar::from_millis(thousandths))));
                 }

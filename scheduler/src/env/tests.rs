@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use super::*;
 
 fn vars(pairs: &[(&str, &str)]) -> Vars {
@@ -151,6 +153,23 @@ fn the_public_role_is_only_taken_when_enforced() {
     assert_eq!(role(&[("MESOS_ALLOCATION_ROLE", "dev")]), "dev");
 }
 
+/// A stored task that was placed in a region.
+fn placed_task(name: &mainstay_engine::ids::TaskName, region: &str) -> Task {
+    use mainstay_proto::v1;
+    use prost::Message as _;
+
+    let label = |key: &str, value: &str| v1::Label { key: key.into(), value: Some(value.into()) };
+    let labels = vec![label("task_type", "a"), label("index", "0"), label("offer_region", region)];
+    let info = v1::TaskInfo {
+        name: name.to_string(),
+        task_id: v1::TaskId { value: String::new() },
+        agent_id: v1::AgentId { value: "agent".into() },
+        labels: Some(Box::new(v1::Labels { labels })),
+        ..Default::default()
+    };
+    Task::parse(name.clone(), info.encode_to_vec().into(), None).unwrap()
+}
+
 // contract: 5.1/SERVICE_REGION 5.1/ALLOW_REGION_AWARENESS 2.26/region
 #[test]
 fn the_region_becomes_a_rule_and_a_capability_unless_forbidden() {
@@ -161,7 +180,7 @@ fn the_region_becomes_a_rule_and_a_capability_unless_forbidden() {
         let settings = read(pairs);
         settings.confine(&mut spec);
         let rule = spec.pods[0].placement.as_ref().map(ToString::to_string).unwrap_or_default();
-        (spec.region.clone().unwrap_or_default(), rule, settings.is_region_aware(&spec))
+        (spec.region.clone().unwrap_or_default(), rule, settings.is_region_aware(&spec, &State::default()))
     };
     let text = |region: &str, rule: &str, is_aware| (region.to_owned(), rule.to_owned(), is_aware);
     assert_eq!(placed(&[], None), text("", "", false));
@@ -177,6 +196,15 @@ fn the_region_becomes_a_rule_and_a_capability_unless_forbidden() {
     }
     let pairs = [("SERVICE_REGION", "east"), ("ALLOW_REGION_AWARENESS", "true")];
     assert!(placed(&pairs, None).2);
+    // What is placed in some region must still be offered what it holds when no rule looks at regions any more.
+    let plain = spec("svc");
+    let mut state = State::default();
+    assert!(!read(&[]).is_region_aware(&plain, &state));
+    let name = mainstay_engine::ids::TaskName::parse("a-0-server").unwrap();
+    let task = placed_task(&name, "east");
+    Arc::make_mut(&mut state.tasks).insert(name, Arc::new(task));
+    assert!(read(&[]).is_region_aware(&plain, &state));
+    assert!(!read(&[("ALLOW_REGION_AWARENESS", "f")]).is_region_aware(&plain, &state));
     let problems = Settings::read(&vars(&[("PORT_API", "1"), ("ALLOW_REGION_AWARENESS", "1")]), true).unwrap_err();
     assert_eq!((problems[0].code, problems[0].variable), (UNREADABLE, "ALLOW_REGION_AWARENESS"));
 }

@@ -49,6 +49,8 @@ pub struct Identity {
     pub webui_url: Option<String>,
     /// Whether offers of other regions are wanted.
     pub is_region_aware: bool,
+    /// Whether offers of agents with GPUs are wanted.
+    pub is_gpu_aware: bool,
 }
 
 impl Identity {
@@ -63,6 +65,9 @@ impl Identity {
         ];
         if self.is_region_aware {
             capabilities.push(capability::Type::RegionAware);
+        }
+        if self.is_gpu_aware {
+            capabilities.push(capability::Type::GpuResources);
         }
         // The empty minimum: agents of which only reserved disks are free are offered too.
         let filters = wire::OfferFilters { min_allocatable_resources: Some(Box::default()) };
@@ -281,6 +286,7 @@ mod tests {
             role: "path__to__svc-role".into(),
             webui_url: Some(String::new()),
             is_region_aware: false,
+            is_gpu_aware: false,
         };
         let kinds =
             |info: &wire::FrameworkInfo| info.capabilities.iter().filter_map(|kind| kind.r#type).collect::<Vec<_>>();
@@ -295,10 +301,11 @@ mod tests {
         assert!(filters.min_allocatable_resources.as_ref().unwrap().quantities.is_empty());
 
         identity.is_region_aware = true;
+        identity.is_gpu_aware = true;
         identity.webui_url = Some("http://x".into());
         let id = FrameworkId::parse("a-0001").unwrap();
         let info = identity.framework_info(Some(&id));
-        assert_eq!(kinds(&info), [6, 5, 7, 2, 8]);
+        assert_eq!(kinds(&info), [6, 5, 7, 2, 8, 3]);
         assert_eq!(info.webui_url.as_deref(), Some("http://x"));
         let call = Call::decode(identity.subscribe(Some(&id))).unwrap();
         assert_eq!(call.framework_id, info.id);

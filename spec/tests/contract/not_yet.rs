@@ -25,7 +25,6 @@ fn what_is_kept_and_refused_at_the_start() {
     let bridge = "networks: {mesos-bridge: {}}";
     not_yet("2.5/automatic", pod(bridge), "pods.p.networks");
     not_yet("2.4/image", pod("image: a"), "pods.p.image");
-    not_yet("2.4/rlimits", pod("rlimits: {RLIMIT_AS: {}}"), "pods.p.rlimits");
     not_yet("2.4/mounted-volumes", pod("secrets: {a: {secret: s, file: f}}"), "pods.p.secrets");
     let host = "host-volumes: {a: {host-path: /a, container-path: b}}";
     not_yet("2.4/mounted-volumes", pod(host), "pods.p.host-volumes");

@@ -1,4 +1,4 @@
-//! What a task may use at most is not below what it reserves.
+//! What a task may use at most is not below what it reserves, and what it reserves is there to be had.
 
 use mainstay_spec::{Limit, Scalar};
 
@@ -22,6 +22,17 @@ pub(super) fn above_requests(change: &Change<'_>, problems: &mut Vec<Problem>) {
                     problems.push(Problem::value(field, limit, message));
                 }
             }
+        }
+    }
+}
+
+/// Ours: Mesos refuses a launch with a part of a GPU, at every offer anew.
+pub(super) fn whole_gpus(change: &Change<'_>, problems: &mut Vec<Problem>) {
+    for pod in &change.new.spec.pods {
+        for set in &pod.resource_sets {
+            let Some(gpus) = set.gpus.filter(|gpus| gpus.millis() % 1000 != 0) else { continue };
+            let field = format!("pods.{}.resource-sets.{}.gpus", pod.pod_type, set.id);
+            problems.push(Problem::value(field, gpus, "Mesos gives whole GPUs only: ask for a whole number"));
         }
     }
 }
@@ -50,6 +61,20 @@ mod tests {
                  server, 0.499, is below the requested 0.5: raise the limit'; Fatal: false",
                 "Field: 'pods.hello.tasks.server.resource-limits.memory'; Value: '127'; Message: 'the memory limit of \
                  task server, 127, is below the requested 128: raise the limit'; Fatal: false",
+            ]
+        );
+    }
+
+    #[test]
+    fn gpus_are_whole() {
+        let with =
+            |millis| problems_of_new(|spec| spec.pods[0].resource_sets[0].gpus = Some(Scalar::from_millis(millis)));
+        assert_eq!(with(2000), Vec::<String>::new());
+        assert_eq!(
+            with(1500),
+            [
+                "Field: 'pods.hello.resource-sets.server-set.gpus'; Value: '1.5'; Message: 'Mesos gives whole GPUs only: ask \
+              for a whole number'; Fatal: false"
             ]
         );
     }

@@ -1,5 +1,6 @@
-//! `IsLocalRegionRule`: the agent is in the region of the master.
+//! `IsLocalRegionRule`: the agent is in the region of the master. So is every pod whose rule says nothing about regions.
 
+use super::Rule;
 use crate::offer::Offer;
 use crate::offer::report::Reason;
 use crate::offer::requirement::Requirement;
@@ -14,4 +15,12 @@ pub(super) fn check(requirement: &Requirement<'_>, offer: &Offer) -> (bool, Reas
             (false, Reason::RegionRemote { found: found.to_owned(), local: local.to_owned() })
         }
     }
+}
+
+/// Why the agent of another region cannot be used by a pod whose rule says nothing about regions: a framework that knows regions is offered
+/// all of them, one that does not only that of the master, and a pod must not notice the difference.
+pub(super) fn stray(requirement: &Requirement<'_>, offer: &Offer) -> Option<Reason> {
+    let (found, local) = (offer.region.as_deref()?, requirement.local_region?);
+    let is_stray = found != local && !requirement.placement.is_some_and(Rule::references_region);
+    is_stray.then(|| Reason::RegionRemote { found: found.to_owned(), local: local.to_owned() })
 }

@@ -8,12 +8,11 @@ use crate::offer::requirement::Requirement;
 
 /// Applies the rule of the pod. The line is there in any case: its absence would leave the operator guessing.
 pub(in crate::offer) fn evaluate(requirement: &Requirement<'_>, offer: &Offer, is_placed: bool) -> Outcome {
-    match requirement.placement {
+    if is_placed && requirement.placement.is_some() {
+        return Outcome::pass(OfferStage::Placement, Reason::PlacementKept);
+    }
+    match placement::judge(requirement, offer).filter(|_| !is_placed) {
         None => Outcome::pass(OfferStage::Placement, Reason::NoPlacementRule),
-        Some(_) if is_placed => Outcome::pass(OfferStage::Placement, Reason::PlacementKept),
-        Some(rule) => {
-            let outcome = placement::check(rule, requirement, offer);
-            Outcome { stage: OfferStage::Placement.as_str(), ..outcome }
-        }
+        Some(outcome) => Outcome { stage: OfferStage::Placement.as_str(), ..outcome },
     }
 }

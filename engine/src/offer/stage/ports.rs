@@ -65,7 +65,7 @@ fn one<'a>(
         (Some(number), _) => pool.take_port(role, number).then_some(number),
         // The number it had, if it is free: clients may remember it.
         (None, Some(number)) if pool.take_port(role, number) => Some(number),
-        (None, _) => pool.take_first_port(role, |number| number > 0 && !is_fixed(pod, number)),
+        (None, _) => first_free(pod, port, role, pool),
     };
     match (found, port.port) {
         (Some(number), _) => {
@@ -78,9 +78,30 @@ fn one<'a>(
         }
         (None, None) => {
             let offered = pool.ports(role).map_or(0, Ranges::count);
-            (Outcome::fail(stage, Reason::NoPortLeft { name: name(), role: role.to_owned(), offered }), None)
+            (
+                Outcome::fail(
+                    stage,
+                    Reason::NoPortLeft { name: name(), role: role.to_owned(), offered, within: within(port) },
+                ),
+                None,
+            )
         }
     }
+}
+
+/// The first port that may be chosen: in the order of the ranges, without any in the order of the numbers.
+fn first_free(pod: &PodSpec, port: &PortSpec, role: &str, pool: &mut Pool<'_>) -> Option<u16> {
+    let is_free = |number: u16| number > 0 && !is_fixed(pod, number);
+    if port.ranges.is_empty() {
+        return pool.take_first_port(role, 0..=u16::MAX, is_free);
+    }
+    port.ranges.iter().find_map(|range| pool.take_first_port(role, range.begin..=range.end, is_free))
+}
+
+/// Where a port must lie, as text; nothing when that is anywhere.
+fn within(port: &PortSpec) -> String {
+    let texts: Vec<_> = port.ranges.iter().map(|range| format!("{}-{}", range.begin, range.end)).collect();
+    texts.join(", ")
 }
 
 /// Whether some task of the pod asks for this very number.

@@ -140,6 +140,7 @@ fn settings(master: &str) -> Settings {
             role: "svc-role".into(),
             webui_url: None,
             is_region_aware: false,
+            is_gpu_aware: false,
         },
         auth: Auth::basic("svc-principal", "secret").unwrap(),
         framework_id: None,
