@@ -77,7 +77,7 @@ pub fn load(
         }],
     })?;
     let mut problems = Problems::new(Places::new(&template, &rendered));
-    let mut inputs = lower::Inputs { variables, read_file, elsewhere: Vec::new() };
+    let mut inputs = lower::Inputs { variables, read_file, elsewhere: Vec::new(), patterns: 0 };
     let tree = yaml::parse(&rendered.text, &mut problems);
     let raw = tree.and_then(|tree| raw::service(&tree, &mut problems));
     let spec = raw.and_then(|raw| lower::service(raw, &mut inputs, &mut problems));

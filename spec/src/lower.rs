@@ -25,6 +25,8 @@ pub(crate) struct Inputs<'i> {
     pub(crate) read_file: &'i dyn Fn(&str) -> Result<String, String>,
     /// Diagnostics of other files than the specification itself.
     pub(crate) elsewhere: Vec<Diagnostic>,
+    /// How many patterns the placement of all pods holds so far.
+    pub(crate) patterns: usize,
 }
 
 /// Lowers a whole service.

@@ -108,6 +108,16 @@ impl Rule {
         marathon::rule(parse::rows(text)?, pod_type)
     }
 
+    /// How many patterns it holds, each of which takes some memory.
+    pub(crate) fn patterns(&self) -> usize {
+        match self {
+            Self::Match { matcher, .. } => usize::from(matches!(matcher, Matcher::Regex { .. })),
+            Self::And(rules) | Self::Or(rules) => rules.iter().map(Self::patterns).sum(),
+            Self::Not(rule) => rule.patterns(),
+            _ => 0,
+        }
+    }
+
     /// Whether the answer depends on where other pods are.
     pub fn is_counting(&self) -> bool {
         match self {

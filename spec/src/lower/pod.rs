@@ -42,7 +42,7 @@ pub(super) fn lower(
     let Placed { value: pod, path, name } = raw;
     check_name(&path, &name, problems);
     check_user(&pod, service_user, problems);
-    let placement = pod.placement.and_then(|text| placement(&text, &path, &name.value, problems));
+    let placement = pod.placement.and_then(|text| placement(&text, &path, &name.value, inputs, problems));
     let mut lowered = Lowered {
         spec: PodSpec {
             pod_type: name.value,
@@ -89,14 +89,30 @@ pub(super) fn lower(
     lowered
 }
 
+/// Most patterns of all pods together. Each takes up to a MB.
+const MAX_PATTERNS: usize = 200;
+
 /// The rule of a constraint, or a problem that marks the part of the text that cannot be understood.
-fn placement(text: &Spanned<String>, path: &str, pod_type: &str, problems: &mut Problems<'_>) -> Option<Rule> {
-    Rule::parse(&text.value, pod_type).unwrap_or_else(|error| {
+fn placement(
+    text: &Spanned<String>,
+    path: &str,
+    pod_type: &str,
+    inputs: &mut Inputs<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Rule> {
+    if inputs.patterns >= MAX_PATTERNS {
+        let message = format!("the placement of all pods together has more than {MAX_PATTERNS} patterns");
+        problems.push(Code::InvalidPlacement, &join(path, "placement"), &text.span, message);
+        return None;
+    }
+    let rule = Rule::parse(&text.value, pod_type).unwrap_or_else(|error| {
         let end = word_end(&text.value, error.offset);
         let at = problems.places.inside(text, error.offset.min(end)..end);
         problems.found(Code::InvalidPlacement, &join(path, "placement"), &at, &text.value, &error.message);
         None
-    })
+    });
+    inputs.patterns += rule.as_ref().map_or(0, Rule::patterns);
+    rule
 }
 
 /// Where the word of a constraint ends that begins at `start`, in whichever spelling.

@@ -7,8 +7,14 @@ use super::{Counted, Key, Matcher, Rule};
 
 const OPERATORS: &str = "UNIQUE, CLUSTER, GROUP_BY, LIKE, UNLIKE, MAX_PER, IS, IS_NOT";
 
+/// Most rows of one constraint; real ones have three.
+const MAX_ROWS: usize = 100;
+
 /// The rule of all rows; `None` for no rows.
 pub(super) fn rule(rows: Vec<Row>, pod_type: &str) -> Result<Option<Rule>, ParseError> {
+    if let Some(first) = rows.get(MAX_ROWS).and_then(|row| row.first()) {
+        return Err(ParseError::new(format!("a placement has at most {MAX_ROWS} constraints"), first.offset));
+    }
     let mut rules = rows.iter().map(|row| row_rule(row, pod_type)).collect::<Result<Vec<_>, _>>()?;
     Ok(match rules.len() {
         0 => None,

@@ -1,8 +1,12 @@
 //! Comparison of an agent's value with what a rule says.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use crate::scalar::Scalar;
+
+/// Largest compiled pattern, in bytes: what a list of hundreds of hosts needs. A pattern of ten characters could otherwise
+/// take ten times as much, and every constraint of a specification may have one.
+const MAX_PATTERN_BYTES: usize = 1024 * 1024;
 
 /// What a value must be.
 #[derive(Debug, Clone)]
@@ -21,11 +25,15 @@ pub enum Matcher {
 impl Matcher {
     /// A pattern that a whole value must match.
     ///
-    /// Errors: what the pattern's parser says; look-around and back references do not exist.
+    /// Errors: what the pattern's parser says, also about one that is too large; look-around and back references do not
+    /// exist.
     pub fn regex(text: &str) -> Result<Self, regex::Error> {
+        let compiled = |text: &str| {
+            RegexBuilder::new(text).size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES).build()
+        };
         // First alone: otherwise a stray parenthesis could pair with those around it.
-        Regex::new(text)?;
-        Ok(Self::Regex { text: text.to_owned(), regex: Regex::new(&format!(r"\A(?:{text})\z"))? })
+        compiled(text)?;
+        Ok(Self::Regex { text: text.to_owned(), regex: compiled(&format!(r"\A(?:{text})\z"))? })
     }
 
     /// Whether the value is what it must be.

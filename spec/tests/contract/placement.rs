@@ -82,3 +82,23 @@ fn bad_texts_are_reported_when_the_specification_is_read() {
     bad("a:MAX_PER:many");
     assert_eq!(shown(r#"[["a", "IS", "x\"y,z"]]"#), r#"attribute a IS x"y,z"#);
 }
+
+#[test]
+fn patterns_are_bounded_in_size_and_number() {
+    // Found by fuzzing: eight kilobytes of these took a gigabyte.
+    let message = bad(r"a:LIKE:\w{50}");
+    assert!(message.contains("size limit"), "{message}");
+    let rows = |count: usize| vec!["a:LIKE:x"; count].join(",");
+    assert!(rule(&rows(100)).is_some());
+    assert!(bad(&rows(101)).contains("at most 100 constraints"));
+    let pod = |index: usize| {
+        format!("  p{index}: {{count: 1, placement: '{}', tasks: {{t: {{goal: ONCE, cmd: x, cpus: 1}}}}}}\n", rows(100))
+    };
+    let text = |pods: usize| format!("name: n\npods:\n{}", (0..pods).map(pod).collect::<String>());
+    fine("", text(2));
+    let message = refused("", text(3), Code::InvalidPlacement, "pods.p2.placement");
+    assert!(message.contains("more than 200 patterns"), "{message}");
+    // What operators write is far below.
+    let hosts: Vec<_> = (0..500).map(|index| format!("node-{index}.rack-{}.example.com", index % 7)).collect();
+    assert!(rule(&format!("hostname:LIKE:({})", hosts.join("|"))).is_some());
+}
