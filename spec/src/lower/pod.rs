@@ -89,8 +89,8 @@ pub(super) fn lower(
     lowered
 }
 
-/// Most patterns of all pods together. Each takes up to a MB.
-const MAX_PATTERNS: usize = 200;
+/// Most patterns of all pods together. Each takes up to two MB.
+const MAX_PATTERNS: usize = 100;
 
 /// The rule of a constraint, or a problem that marks the part of the text that cannot be understood.
 fn placement(

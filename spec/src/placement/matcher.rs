@@ -6,7 +6,7 @@ use crate::scalar::Scalar;
 
 /// Largest compiled pattern, in bytes: what a list of hundreds of hosts needs. A pattern of ten characters could otherwise
 /// take ten times as much, and every constraint of a specification may have one.
-const MAX_PATTERN_BYTES: usize = 1024 * 1024;
+const MAX_PATTERN_BYTES: usize = 2 * 1024 * 1024;
 
 /// What a value must be.
 #[derive(Debug, Clone)]

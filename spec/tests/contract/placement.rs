@@ -95,9 +95,9 @@ fn patterns_are_bounded_in_size_and_number() {
         format!("  p{index}: {{count: 1, placement: '{}', tasks: {{t: {{goal: ONCE, cmd: x, cpus: 1}}}}}}\n", rows(100))
     };
     let text = |pods: usize| format!("name: n\npods:\n{}", (0..pods).map(pod).collect::<String>());
-    fine("", text(2));
-    let message = refused("", text(3), Code::InvalidPlacement, "pods.p2.placement");
-    assert!(message.contains("more than 200 patterns"), "{message}");
+    fine("", text(1));
+    let message = refused("", text(2), Code::InvalidPlacement, "pods.p1.placement");
+    assert!(message.contains("more than 100 patterns"), "{message}");
     // What operators write is far below.
     let hosts: Vec<_> = (0..500).map(|index| format!("node-{index}.rack-{}.example.com", index % 7)).collect();
     assert!(rule(&format!("hostname:LIKE:({})", hosts.join("|"))).is_some());
