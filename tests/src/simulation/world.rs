@@ -512,6 +512,7 @@ impl<'a> World<'a> {
             role: "sim-role".to_owned(),
             webui_url: None,
             is_region_aware: false,
+            is_gpu_aware: false,
         };
         let framework_id = engine.framework_id().cloned();
         let call = scheduler::Call {
