@@ -249,6 +249,7 @@ fn bad_input_is_told_before_anything_is_made() {
         (&[HELLO_WORLD, "--env-file", "nothing"], "cannot read nothing: there is no such file"),
         (&[HELLO_WORLD, "--env-file", "svc.yml"], "svc.yml: line 1: \"name: one\" is not KEY=VALUE"),
         (&[HELLO_WORLD, "--env", "HELLO_COUNT=many"], "pods.hello.count"),
+        (&[HELLO_WORLD, "--universe", "nothing"], "--universe nothing: there is no such folder"),
         (&[HELLO_WORLD, "--port", &port], "choose another --port"),
         (&[HELLO_WORLD, "--agents", "0"], "0 is not in 1..=100"),
         (&[HELLO_WORLD, "--timeout", "5"], "--until-complete"),
