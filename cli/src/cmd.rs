@@ -12,6 +12,7 @@ mod debug;
 mod dev;
 mod endpoints;
 mod explain;
+mod fit;
 mod plan;
 mod pod;
 mod render;
@@ -65,6 +66,8 @@ enum Command {
     Schema(schema::Schema),
     /// Run a service on this machine, on a Mesos cluster inside this process
     Dev(dev::Dev),
+    /// Say whether and where a service would fit a described cluster
+    Fit(fit::Fit),
     /// Show and command plans
     #[command(subcommand, visible_alias = "plans")]
     Plan(plan::Command),
@@ -125,6 +128,7 @@ pub(crate) fn run(
         Cli { command: Command::Render(command), .. } => return ExitCode::from(command.run(out, err)),
         Cli { command: Command::Explain(command), .. } => return ExitCode::from(command.run(out, err)),
         Cli { command: Command::Schema(command), .. } => return ExitCode::from(command.run(out, err)),
+        Cli { command: Command::Fit(command), .. } => return ExitCode::from(command.run(out, err)),
         cli => cli,
     };
     let done = dispatch(cli, out, err);
@@ -141,7 +145,12 @@ pub(crate) fn run(
 fn dispatch(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Error> {
     let mut context = Context { client: cli.target.client()?, out, err };
     match cli.command {
-        Command::Check(_) | Command::Render(_) | Command::Explain(_) | Command::Schema(_) | Command::Dev(_) => Ok(()),
+        Command::Check(_)
+        | Command::Render(_)
+        | Command::Explain(_)
+        | Command::Schema(_)
+        | Command::Fit(_)
+        | Command::Dev(_) => Ok(()),
         Command::Plan(command) => command.run(&mut context),
         Command::Pod(command) => command.run(&mut context, pod::Generation::Second),
         Command::Pods(command) => command.run(&mut context, pod::Generation::First),
@@ -161,7 +170,7 @@ fn is_authors(args: &[OsString]) -> bool {
         match arg {
             "--url" | "--port-api" => drop(args.next()),
             _ if arg.starts_with('-') => {}
-            _ => return matches!(arg, "check" | "render" | "explain" | "schema"),
+            _ => return matches!(arg, "check" | "render" | "explain" | "schema" | "fit"),
         }
     }
     false

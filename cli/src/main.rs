@@ -9,7 +9,10 @@ mod author;
 mod client;
 mod cmd;
 mod dev;
+mod fit;
+mod recorded;
 mod render;
+mod service;
 
 use std::process::ExitCode;
 

@@ -23,3 +23,4 @@ mod wire;
 pub use model::ids::Rng;
 pub use model::{AgentConfig, Cluster, Config, Input, Output};
 pub use running::{AgentOptions, Error, MAX_AGENTS, Options, Running, start};
+pub use wire::from_json;

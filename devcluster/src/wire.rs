@@ -109,6 +109,20 @@ impl Encoding {
     }
 }
 
+/// Reads a message of the named type (`mesos.v1.Offer`) from the JSON of Mesos; fields it does not know are passed over.
+///
+/// Errors: what does not fit the type, or the required field that is missing, in words.
+pub fn from_json<M: Message + Default>(name: &str, value: &serde_json::Value) -> Result<M, String> {
+    let descriptor = POOL.get_message_by_name(name).ok_or_else(|| format!("{name} is no message"))?;
+    let options = prost_reflect::DeserializeOptions::new().deny_unknown_fields(false);
+    let message = DynamicMessage::deserialize_with_options(descriptor, value, &options);
+    let message = message.map_err(|error| error.to_string())?;
+    match missing_required(&message) {
+        Some(path) => Err(format!("missing required field {path}")),
+        None => message.transcode_to().map_err(|error| error.to_string()),
+    }
+}
+
 /// A message as Mesos prints it: field names of the schema, numbers as numbers.
 pub(crate) fn to_json<M: Message>(name: &str, message: &M) -> serde_json::Value {
     let Some(descriptor) = POOL.get_message_by_name(name) else { return serde_json::Value::Null };

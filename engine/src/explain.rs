@@ -24,6 +24,7 @@ pub use seen::Seen;
 use crate::config::Config;
 use crate::engine::wanted::Wanted;
 use crate::ids::{FrameworkId, PodInstance, TaskId, TaskName};
+use crate::offer::Offer;
 use crate::offer::placement::Rule;
 use crate::state::Task;
 use crate::units::Timestamp;
@@ -127,6 +128,16 @@ impl Question {
     /// Pod instances of the steps asked about.
     pub fn pods(&self) -> impl Iterator<Item = &PodInstance> {
         self.steps.iter().map(|asked| &asked.pod)
+    }
+
+    /// The offers it is answered from, by agent, each with when it came.
+    pub fn offers(&self) -> impl Iterator<Item = (Timestamp, &Offer)> {
+        self.seen.iter()
+    }
+
+    /// Our id at the master, once known.
+    pub fn framework_id(&self) -> Option<&FrameworkId> {
+        self.framework_id.as_ref()
     }
 
     /// Explains the unfinished steps of the pods for which `is_wanted` holds, in the order of the plans.

@@ -20,6 +20,7 @@ use mainstay_spec::ServiceSpec;
 use crate::Vars;
 use crate::mesos::auth::Auth;
 use crate::mesos::leader::MasterUrl;
+use crate::mesos::subscribe::Identity;
 use crate::store::Location;
 
 /// What is wrong with one variable.
@@ -161,6 +162,19 @@ impl Settings {
         let mut sets = spec.pods.iter().flat_map(|pod| &pod.resource_sets);
         sets.any(|set| set.gpus.is_some())
             || state.tasks.values().any(|task| task.resources.iter().any(|resource| resource.name == "gpus"))
+    }
+
+    /// Who the service is to the master, by what is in force and what is there: pods that are placed already must be offered what they hold.
+    pub fn identity(&self, spec: &ServiceSpec, state: &State) -> Identity {
+        Identity {
+            role: self.role(spec),
+            name: spec.name.clone(),
+            user: spec.user.clone(),
+            principal: spec.principal.clone(),
+            webui_url: spec.web_url.clone(),
+            is_region_aware: self.is_region_aware(spec, state),
+            is_gpu_aware: Self::is_gpu_aware(spec, state),
+        }
     }
 
     /// The header that proves who we are.

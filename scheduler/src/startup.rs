@@ -43,7 +43,6 @@ use crate::http::{self, AppState};
 use crate::mesos::auth::Auth;
 use crate::mesos::client;
 use crate::mesos::leader::MasterUrl;
-use crate::mesos::subscribe::Identity;
 use crate::run::{Clock, Core, Exit, Hook, Loop};
 use crate::store::{self, Location, Store, Tree};
 use crate::telemetry::chain;
@@ -224,16 +223,7 @@ fn assemble(
     });
     let client = client::Settings {
         master: checked.master,
-        identity: Identity {
-            role: checked.settings.role(&checked.spec),
-            name: checked.spec.name,
-            user: checked.spec.user,
-            principal: checked.spec.principal,
-            webui_url: checked.spec.web_url,
-            // By what is in force and what is there: pods that are placed already must be offered what they hold.
-            is_region_aware: checked.settings.is_region_aware(engine.spec(), engine.state()),
-            is_gpu_aware: Settings::is_gpu_aware(engine.spec(), engine.state()),
-        },
+        identity: checked.settings.identity(engine.spec(), engine.state()),
         auth: checked.auth,
         framework_id: engine.framework_id().cloned(),
         seed: uuid::Uuid::new_v4().as_u128(),

@@ -1,16 +1,38 @@
-//! `mainstay why`.
+//! `mainstay why`: of a running service, or of offers that somebody recorded.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mainstay_api::placement::Step;
+use mainstay_scheduler::engine::Engine;
+use mainstay_scheduler::engine::ids::{FrameworkId, Generator, PodInstance};
+use mainstay_scheduler::engine::limits::SEEN_OFFERS;
+use mainstay_scheduler::engine::offer::Offer;
+use mainstay_scheduler::engine::units::Timestamp;
+use mainstay_scheduler::http::v1::placement::to_wire;
 
 use super::{Context, parse};
+use crate::author::{self, Sources};
 use crate::client::{Error, path};
+use crate::recorded::{self, Recorded};
+use crate::service::Service;
 
 /// Why unfinished steps are not placed now, and the smallest change that would let them pass.
+///
+/// With --offers and --spec no scheduler is asked: every pod is held against the offers of a file as if it were new and its turn had come.
 #[derive(Debug, Args)]
 pub(super) struct Why {
     /// Pod instance (`hello-0`) or pod type (`hello`); every unfinished step when absent
     pod: Option<String>,
+    /// Explains these offers: an OFFERS event of Mesos in JSON, what the scheduler gave at /v1/placement/offers, or a list of agents
+    #[arg(long, value_name = "FILE", requires = "spec")]
+    offers: Option<PathBuf>,
+    /// The specification (svc.yml) that the offers are for
+    #[arg(long, value_name = "SPEC", requires = "offers")]
+    spec: Option<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -18,6 +40,9 @@ pub(super) struct Why {
 
 impl Why {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<(), Error> {
+        if let (Some(offers), Some(spec)) = (&self.offers, &self.spec) {
+            return self.offline(offers, spec, context);
+        }
         let route = match &self.pod {
             Some(pod) => path(&["v1", "placement", pod]),
             None => "v1/placement".to_owned(),
@@ -26,8 +51,81 @@ impl Why {
         if self.json {
             return context.json(&answer);
         }
-        let steps: Vec<Step> = parse(&answer)?;
-        let texts: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
-        context.line(if texts.is_empty() { "nothing waits".to_owned() } else { texts.join("\n") }.as_str())
+        show(&parse::<Vec<Step>>(&answer)?, context)
     }
+
+    fn offline(&self, offers: &Path, spec: &Path, context: &mut Context<'_>) -> Result<(), Error> {
+        let service = Service::load(spec, &self.sources);
+        let read = recorded::read(offers);
+        let (service, read) = match (service, read) {
+            (Ok(service), Ok(read)) => (service, read),
+            (service, read) => {
+                let problems = [service.err(), read.err()];
+                return Err(Error::Refused(problems.into_iter().flatten().collect::<Vec<_>>().join("\n")));
+            }
+        };
+        for warning in &service.warnings {
+            writeln!(context.err, "{warning}")?;
+        }
+        author::tell(context.err, "note", &service.notes);
+        author::tell(context.err, "note", &read.notes);
+        let role = service.settings.role(&service.spec);
+        let offers = match read.what {
+            Recorded::Offers(offers) => offers,
+            Recorded::Agents(agents) => {
+                let made = agents.iter().enumerate().map(|(at, agent)| {
+                    recorded::offer_of(at, agent, &role)
+                        .map_err(|problem| Error::Refused(format!("{}: {problem}", agent.hostname)))
+                });
+                made.collect::<Result<Vec<_>, _>>()?
+            }
+        };
+        let other = offers.iter().filter_map(|offer| offer.allocation_role.as_ref()).find(|other| **other != role);
+        if let Some(other) = other {
+            let note = format!("the offers were made to the role {other}, the service has the role {role}");
+            author::tell(context.err, "note", &[note]);
+        }
+        if offers.len() > SEEN_OFFERS {
+            let note = format!("{} offers; the last {SEEN_OFFERS} are looked at, as the scheduler does", offers.len());
+            author::tell(context.err, "note", &[note]);
+        }
+        let pods = service.spec.pods.iter().map(|pod| (pod.pod_type.clone(), pod.count)).collect();
+        if let Some(pod) = self.pod.as_ref().filter(|pod| !is_known(pod, &pods)) {
+            let known: Vec<&str> = pods.keys().map(String::as_str).collect();
+            let text = format!("the service has no pod {pod}; its pod types are {}", known.join(", "));
+            return Err(Error::Refused(text));
+        }
+        let steps = explain(service, offers, self.pod.as_deref()).map_err(Error::Refused)?;
+        if self.json {
+            let text = serde_json::to_string_pretty(&steps).map_err(|error| Error::Refused(error.to_string()))?;
+            return context.line(&text);
+        }
+        show(&steps, context)
+    }
+}
+
+fn show(steps: &[Step], context: &mut Context<'_>) -> Result<(), Error> {
+    let texts: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
+    context.line(if texts.is_empty() { "nothing waits".to_owned() } else { texts.join("\n") }.as_str())
+}
+
+/// Whether this names a pod type or one of its instances.
+fn is_known(name: &str, pods: &BTreeMap<String, u32>) -> bool {
+    let is_instance = |(pod_type, index): (&str, &str)| {
+        let count = pods.get(pod_type).copied().unwrap_or_default();
+        index.parse::<u32>().is_ok_and(|index| index < count)
+    };
+    pods.contains_key(name) || name.rsplit_once('-').is_some_and(is_instance)
+}
+
+/// Every step of the deployment, or those of one pod, held against offers.
+fn explain(service: Service, offers: Vec<Offer>, pod: Option<&str>) -> Result<Vec<Step>, String> {
+    let now = Timestamp(0);
+    let config = service.settings.engine(&service.spec, "scheduler", 8080);
+    let (mut engine, _) = Engine::start(config, service.spec, BTreeMap::new(), Generator::seeded(0), now)
+        .map_err(|error| format!("the service cannot be started: {error}"))?;
+    let framework_id = FrameworkId::parse("recorded").map_err(|error| error.to_string())?;
+    let question = engine.question_on(offers, framework_id, now);
+    let is_wanted = |of: &PodInstance| pod.is_none_or(|pod| of.pod_type == pod || of.to_string() == pod);
+    Ok(question.answer(is_wanted).iter().map(to_wire).collect())
 }

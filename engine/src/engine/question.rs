@@ -1,16 +1,38 @@
-//! The snapshot from which unfinished steps are explained.
+//! The snapshot from which unfinished steps are explained: of the running service, or of recorded offers.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Engine, RECOVERY};
-use crate::explain::{Asked, Question, Standing, Waiting};
+use crate::explain::{Asked, Question, Seen, Standing, Waiting};
+use crate::ids::FrameworkId;
+use crate::offer::Offer;
 use crate::plan::coordinator::Place;
 use crate::plan::{Phase, Plan, Status, Step};
+use crate::units::Timestamp;
 
 impl Engine {
     /// What is needed to explain why steps are not done. Plans of the author that nobody has started are left out.
     pub fn question(&mut self) -> Question {
+        self.ask(false)
+    }
+
+    /// The question for offers that somebody recorded: each unfinished step is held against them as if its turn had come and nothing else
+    /// were in its way. Nothing is launched, so that every step sees every offer.
+    pub fn question_on(
+        &mut self,
+        offers: impl IntoIterator<Item = Offer>,
+        framework_id: FrameworkId,
+        now: Timestamp,
+    ) -> Question {
+        let mut seen = Seen::default();
+        for offer in offers {
+            seen.put(offer, now);
+        }
+        Question { seen: Arc::new(seen), framework_id: Some(framework_id), ..self.ask(true) }
+    }
+
+    fn ask(&mut self, is_everyones_turn: bool) -> Question {
         let candidates: BTreeSet<Place> = self.candidates().iter().copied().collect();
         let mut steps = Vec::new();
         for (plan_at, plan) in self.plans.iter().enumerate() {
@@ -23,7 +45,10 @@ impl Engine {
                         continue;
                     }
                     let place = Place { plan: plan_at, phase: phase_at, step: step_at };
-                    let standing = self.standing(plan, phase, step, status, place, candidates.contains(&place));
+                    let on_offers = if is_everyones_turn { self.wants(plan, step, place) } else { None };
+                    let standing = on_offers.unwrap_or_else(|| {
+                        self.standing(plan, phase, step, status, place, candidates.contains(&place))
+                    });
                     steps.push(Asked {
                         plan: plan.name.clone(),
                         phase: phase.name.clone(),
@@ -41,6 +66,16 @@ impl Engine {
             seen: Arc::clone(&self.seen),
             steps,
         }
+    }
+
+    /// What a step wants from the offers, whoever's turn it is; `None` when it wants nothing, or can never have it.
+    fn wants(&self, plan: &Plan, step: &Step, place: Place) -> Option<Standing> {
+        if !plan.errors.is_empty() || !step.errors.is_empty() {
+            return None;
+        }
+        let wanted = self.wanted(place)?;
+        let rule = self.spec.pod(&wanted.pod.pod_type).and_then(|pod| pod.placement.clone());
+        Some(Standing::Wants { wanted: Box::new(wanted), rule })
     }
 
     fn standing(

@@ -16,7 +16,9 @@ use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use super::v1::{artifacts, configurations, debug, endpoints, health, placement, plan, plans, pods, state, waiting};
+use super::v1::{
+    artifacts, configurations, debug, endpoints, health, offers, placement, plan, plans, pods, state, waiting,
+};
 use super::{ANSWER_WITHIN, AppState, json};
 
 /// What every handler gets.
@@ -30,6 +32,7 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/health", get(health::show))
         .route("/v1/waiting", get(waiting::list))
         .route("/v1/placement", get(placement::list))
+        .route("/v1/placement/offers", get(offers::list))
         .route("/v1/placement/{pod}", get(placement::show))
         .route("/v1/state/frameworkId", get(state::framework_id))
         .route("/v1/state/properties", get(state::properties))

@@ -767,7 +767,7 @@ async fn over_a_socket_lengths_are_sent_and_shutdown_ends_the_server() {
 }
 
 /// The API over a fresh engine, which answers questions about placement.
-fn explaining() -> Router {
+fn explaining(events: Vec<mainstay_engine::event::Event>) -> Router {
     use mainstay_engine::ids::Generator;
     use mainstay_engine::units::Timestamp;
     use mainstay_engine::{Engine, config::Config};
@@ -775,6 +775,9 @@ fn explaining() -> Router {
     let config = Config::new("hello-role", "scheduler", 8080);
     let (mut engine, _) =
         Engine::start(config, spec(), BTreeMap::new(), Generator::seeded(1), Timestamp(0)).expect("it starts");
+    for event in events {
+        engine.step(event, Timestamp(0));
+    }
     let (commands, mut requests) = control::channel();
     let view = engine.view();
     tokio::spawn(async move {
@@ -796,5 +799,53 @@ async fn placement_is_explained() {
     let paths =
         ["/v1/placement", "/v1/placement/hello", "/v1/placement/hello-1", "/v1/placement/hello-2", "/v1/placement/x"];
     let requests = paths.map(|path| request("GET", path));
-    insta::assert_snapshot!(transcript(&explaining(), requests).await);
+    insta::assert_snapshot!(transcript(&explaining(Vec::new()), requests).await);
+}
+
+#[tokio::test]
+async fn the_last_offers_are_given_in_the_json_of_mesos() {
+    use mainstay_engine::event::{Event, Master};
+    use mainstay_engine::ids::{AgentId, FrameworkId, OfferId};
+    use mainstay_engine::offer::Offer;
+    use mainstay_engine::resource::{Ranges, Reservation, ReservationKind, Resource, Value};
+    use mainstay_engine::units::Scalar;
+
+    let plain = |name: &str, value| Resource {
+        name: name.into(),
+        value,
+        allocation_role: Some("hello-role".into()),
+        reservations: Vec::new(),
+        disk: None,
+        provider_id: None,
+        shared: false,
+        revocable: false,
+    };
+    let reserved = Reservation {
+        kind: ReservationKind::Dynamic,
+        role: "hello-role".into(),
+        principal: Some("p".into()),
+        labels: vec![("resource_id".into(), Some("r1".into())), ("framework_id".into(), Some("another".into()))],
+    };
+    let too_small = Offer {
+        id: OfferId::parse("o1").unwrap(),
+        agent_id: AgentId::parse("s1").unwrap(),
+        hostname: "a1".into(),
+        region: Some("eu".into()),
+        zone: Some("eu-1".into()),
+        attributes: vec![("rack".into(), "r1".into())],
+        resources: vec![
+            plain("cpus", Value::Scalar(Scalar::from_millis(10))),
+            plain("ports", Value::Ranges(Ranges::new([(1, 2), (5, 9)]))),
+            Resource { reservations: vec![reserved], ..plain("mem", Value::Scalar(Scalar::from_units(32))) },
+        ],
+        executor_ids: Vec::new(),
+        allocation_role: Some("hello-role".into()),
+    };
+    let framework_id = FrameworkId::parse("f1").unwrap();
+    let subscribed = Event::Subscribed { framework_id, master: Master::default() };
+    let paths = ["/v1/placement/offers"].map(|path| request("GET", path));
+    let none = transcript(&explaining(Vec::new()), paths).await;
+    let paths = ["/v1/placement/offers"].map(|path| request("GET", path));
+    let one = transcript(&explaining(vec![subscribed, Event::Offers(vec![too_small])]), paths).await;
+    insta::assert_snapshot!(format!("{none}{one}"));
 }

@@ -6,6 +6,7 @@ pub mod configurations;
 pub mod debug;
 pub mod endpoints;
 pub mod health;
+pub mod offers;
 pub mod placement;
 pub mod plan;
 pub mod plans;
