@@ -42,6 +42,9 @@ pub struct AgentOptions {
     pub attributes: Option<String>,
     /// Its region and zone.
     pub domain: Option<(String, String)>,
+    /// Sizes of its MOUNT disks in MB, beside the default resources: each a tmpfs that only the agent and its executors see. It
+    /// needs root, ends with them, and is empty again when the agent is started anew.
+    pub mount_disks: Vec<u32>,
     /// Any other flag, as `MESOS_<FLAG>`.
     pub environment: BTreeMap<String, String>,
 }
@@ -156,9 +159,16 @@ impl MesosCluster {
             let name = format!("agent-{index}");
             let port = free_port()?;
             let hostname = agent.hostname.unwrap_or_else(|| name.clone());
+            let disks: Vec<(PathBuf, u32)> =
+                agent.mount_disks.iter().enumerate().map(|(n, size)| (mount_root(&path, index, n), *size)).collect();
             let resources = match agent.resources {
+                Some(_) if !disks.is_empty() => bail!("{name}: MOUNT disks stand beside the default resources only"),
                 Some(resources) => resources,
-                None => format!("cpus:4;mem:4096;disk:10000;{}", port_resources()?),
+                None if disks.is_empty() => {
+                    let first = free_block()?;
+                    format!("cpus:4;mem:4096;disk:10000;ports:[{first}-{}]", first + BLOCK - 1)
+                }
+                None => resources_json(&disks)?,
             };
             let mut program = program(&name)
                 .arg("agent")
@@ -171,6 +181,11 @@ impl MesosCluster {
                 .env("MESOS_RECOVERY_TIMEOUT", "2mins");
             if !rustix::process::geteuid().is_root() {
                 program = program.env("MESOS_SWITCH_USER", "false");
+            }
+            if !disks.is_empty() {
+                let disks: Vec<String> =
+                    disks.iter().map(|(root, size)| format!("{size}m:{}", root.display())).collect();
+                program = program.env("CLUSTER_TMPFS", disks.join(" "));
             }
             if let Some(attributes) = agent.attributes {
                 program = program.env("MESOS_ATTRIBUTES", attributes);
@@ -226,7 +241,17 @@ impl MesosCluster {
         &self.path
     }
 
+    /// Where an agent mounts a disk of its [`AgentOptions::mount_disks`]; seen from the outside an empty folder.
+    pub fn mount_root(&self, agent: usize, disk: usize) -> PathBuf {
+        mount_root(&self.path, agent, disk)
+    }
+
     // ---- faults
+
+    /// Gives the master another flag, as `MESOS_<FLAG>`, from its next start on.
+    pub fn set_master_flag(&mut self, name: &str, value: &str) {
+        self.master.program.environment.insert(name.to_owned(), value.to_owned());
+    }
 
     /// Ends the master at once (SIGKILL); its registry stays.
     pub fn kill_master(&mut self) {
@@ -495,9 +520,23 @@ impl Drop for MesosCluster {
     }
 }
 
-fn port_resources() -> Result<String> {
+fn mount_root(cluster: &Path, agent: usize, disk: usize) -> PathBuf {
+    cluster.join(format!("agent-{agent}-disk-{disk}"))
+}
+
+/// The default resources and MOUNT disks, which need the long form.
+fn resources_json(disks: &[(PathBuf, u32)]) -> Result<String> {
     let first = free_block()?;
-    Ok(format!("ports:[{first}-{}]", first + BLOCK - 1))
+    let scalar = |name: &str, value: u32| json!({"name": name, "type": "SCALAR", "scalar": {"value": value}});
+    let ports = json!([{"begin": first, "end": first + BLOCK - 1}]);
+    let mut all = vec![scalar("cpus", 4), scalar("mem", 4096), scalar("disk", 10000)];
+    all.push(json!({"name": "ports", "type": "RANGES", "ranges": {"range": ports}}));
+    all.extend(disks.iter().map(|(root, size)| {
+        let mut disk = scalar("disk", *size);
+        disk["disk"] = json!({"source": {"type": "MOUNT", "mount": {"root": root}}});
+        disk
+    }));
+    Ok(Value::from(all).to_string())
 }
 
 fn domain_json((region, zone): &(String, String)) -> String {
