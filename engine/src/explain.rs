@@ -11,6 +11,8 @@ pub mod change;
 pub mod obstacle;
 pub mod search;
 pub mod seen;
+#[cfg(test)]
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -4,6 +4,8 @@ mod claim;
 pub mod demand;
 pub mod evaluate;
 #[cfg(test)]
+mod failures;
+#[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests only")]
 pub(crate) mod fixture;
 pub mod leftover;

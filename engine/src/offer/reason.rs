@@ -1,6 +1,7 @@
 //! Why a stage passed or failed: data, turned into text only when somebody reads it.
 //!
-//! Invariant: every variant is in the test's list, so its wording is seen in review.
+//! Invariant: every variant is in the test's list, so its wording is seen in review; every one that a stage can fail with also comes out
+//! of an evaluation (`failures.rs`).
 
 use std::fmt;
 
@@ -488,7 +489,7 @@ impl fmt::Display for Reason {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::collections::BTreeSet;
@@ -496,7 +497,7 @@ mod tests {
     use super::*;
 
     /// At least one of each.
-    fn all() -> Vec<Reason> {
+    pub(in crate::offer) fn all() -> Vec<Reason> {
         let executor = || ExecutorId::parse("E").unwrap();
         let id = || ResourceId::parse("R").unwrap();
         let volume = || PersistenceId::parse("V").unwrap();
@@ -594,7 +595,7 @@ mod tests {
         assert_eq!(named, declared);
     }
 
-    fn variant(reason: &Reason) -> String {
+    pub(in crate::offer) fn variant(reason: &Reason) -> String {
         format!("{reason:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
     }
 }

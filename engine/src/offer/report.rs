@@ -152,3 +152,96 @@ impl Report {
         self.obstacles().into_iter().filter_map(|outcome| outcome.reason.shortfall()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use mainstay_spec::{PodSpec, ResourceSet, VipSpec};
+
+    use crate::offer::fixture::{World, pod, port, root_volume, scalar, set, task, units};
+    use crate::offer::requirement::Recovery;
+    use crate::units::Scalar;
+
+    /// A server with ports and volumes, and a small task with a set of its own.
+    fn node() -> World {
+        let vip = VipSpec { prefix: "native".into(), port: 9042, advertise: true };
+        let server = ResourceSet {
+            cpus: Some(units(2)),
+            memory_mb: Some(units(2000)),
+            ports: vec![
+                mainstay_spec::PortSpec { vip: Some(vip), ..port("native", Some(8080)) },
+                port("storage", Some(8081)),
+                port("jmx", None),
+            ],
+            volumes: vec![root_volume("data", 5000), root_volume("commitlog", 1000)],
+            ..set("server-set")
+        };
+        World::new(PodSpec {
+            uris: Vec::new(),
+            volumes: Vec::new(),
+            resource_sets: vec![server, set("init-set")],
+            tasks: vec![task("server", "server-set"), task("init", "init-set")],
+            ..pod()
+        })
+    }
+
+    /// Eighteen lines for fourteen stages; their names, PASS and FAIL, as `FAIL Resource`, children behind `  `.
+    #[track_caller]
+    fn stages(report: &str) -> Vec<String> {
+        assert_eq!(report.lines().count(), 18, "{report}");
+        report
+            .lines()
+            .skip(1)
+            .map(|line| {
+                let line = line.strip_prefix("  ").unwrap();
+                let (word, rest) = line.split_once('(').unwrap();
+                let (stage, text) = rest.split_once("): ").unwrap();
+                assert!(!text.is_empty() && !line.contains("Optional["), "{line}");
+                format!("{word} {}", stage.trim_end_matches("EvaluationStage"))
+            })
+            .collect()
+    }
+
+    // The situation that the SDK's operators know from its guide: an agent where only cpus are missing.
+    #[test]
+    fn the_report_of_a_pod_that_lacks_cpus_has_a_line_for_each_stage() {
+        let launch = ["init", "server"];
+        let mut world = node();
+        let passing = world.evaluate(&launch, Recovery::None);
+        let passing = world.report(&passing);
+        insta::assert_snapshot!("fourteen_stages_pass", passing);
+        let mut expected = vec![
+            "PASS Executor",
+            "PASS PlacementRule",
+            "PASS Resource",
+            "PASS Resource",
+            "PASS Resource",
+            "PASS Resource",
+            "PASS Resource",
+            "PASS Launch",
+            "PASS Multi",
+            "  PASS NamedVIP",
+            "  PASS Port",
+            "  PASS Port",
+            "PASS Resource",
+            "PASS Resource",
+            "PASS Volume",
+            "PASS Volume",
+            "PASS Launch",
+        ];
+        assert_eq!(stages(&passing), expected);
+        assert!(passing.starts_with("Offer 1: passed all 14 evaluation stages, returning 15 recommendations for "));
+
+        world.master.free.retain(|resource| resource.name != "cpus");
+        world.master.free.push(scalar("cpus", Scalar::from_millis(1100)));
+        let failing = world.evaluate(&launch, Recovery::None);
+        assert_eq!(failing.report.shortfalls().first().unwrap().short_by(), Scalar::from_millis(1500));
+        let failing = world.report(&failing);
+        insta::assert_snapshot!("fourteen_stages_lack_cpus", failing);
+        expected[12] = "FAIL Resource";
+        assert_eq!(stages(&failing), expected);
+        assert!(failing.starts_with("Offer 1: failed 1 of 14 evaluation stages for "));
+        assert_eq!(failing.matches("FAIL").count(), 1);
+    }
+}

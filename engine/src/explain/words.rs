@@ -1,0 +1,155 @@
+//! The words of everything an explanation can say.
+//!
+//! Invariant: a variant that is not named here does not compile, and one without an example fails the test.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use super::change::Change;
+use super::obstacle::Obstacle;
+use super::search::{Closest, Group, Search};
+use super::{Explanation, Found, Waiting};
+use crate::ids::{AgentId, PodInstance, TaskId, TaskName};
+use crate::offer::placement::Rule;
+use crate::units::{Scalar, Timestamp};
+
+/// A function from a value to the name of its variant, with the names of all.
+macro_rules! variants {
+    ($name:ident, $names:ident, $type:ident: $($variant:ident)+) => {
+        const $names: &[&str] = &[$(stringify!($variant)),+];
+
+        fn $name(value: &$type) -> &'static str {
+            match value {
+                $($type::$variant { .. } => stringify!($variant)),+
+            }
+        }
+    };
+}
+
+variants!(obstacle, OBSTACLES, Obstacle: Short PortTaken NoPort NoMount Excluded ReservationAbsent Other);
+variants!(change, CHANGES, Change: Less SmallerVolume Free FreePort FreeAnyPort AddMount WithoutRule Replace);
+variants!(waiting, WAITING, Waiting: NotSubscribed Reconciling Earlier Held Delayed OtherPlan Ending Launched Error Offer);
+
+/// One example a line, behind the name of its variant; every name has one.
+#[track_caller]
+fn listed<T>(all: &[T], name: impl Fn(&T) -> &'static str, text: impl Fn(&T) -> String, names: &[&str]) -> String {
+    let seen: BTreeSet<_> = all.iter().map(&name).collect();
+    assert_eq!(seen, names.iter().copied().collect::<BTreeSet<_>>());
+    all.iter().map(|one| format!("{} -> {}", name(one), text(one))).collect::<Vec<_>>().join("\n")
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+const HALF: Scalar = Scalar::from_millis(500);
+
+#[test]
+fn every_obstacle_has_its_words() {
+    let profiles = |names: &[&str]| names.iter().map(|name| text(name)).collect();
+    let all = [
+        Obstacle::Short { name: text("cpus"), role: text("*") },
+        Obstacle::Short { name: text("mem"), role: text("slow") },
+        Obstacle::PortTaken { number: 9042, holder: Some(text("node-1")) },
+        Obstacle::PortTaken { number: 9042, holder: None },
+        Obstacle::NoPort { name: text("http") },
+        Obstacle::NoMount { path: text("data"), profiles: Vec::new() },
+        Obstacle::NoMount { path: text("data"), profiles: profiles(&["fast", "ssd"]) },
+        Obstacle::Excluded { rule: Rule::parse("hostname:UNLIKE:old-.*", "node").unwrap().unwrap().to_string() },
+        Obstacle::ReservationAbsent { what: text("volume data") },
+        Obstacle::Other { stage: "ExecutorEvaluationStage", text: text("in the words of the report") },
+    ];
+    let mut words = listed(&all, obstacle, ToString::to_string, OBSTACLES);
+    let short = Found { obstacle: all[0].clone(), short_by: Some(HALF) };
+    words.push_str("\nwith an amount: ");
+    words.push_str(&short.to_string());
+    insta::assert_snapshot!("every_obstacle", words);
+}
+
+#[test]
+fn every_change_has_its_words() {
+    let (from, to) = (Scalar::from_units(2), HALF);
+    let all = [
+        Change::Less { set: text("server-resource-set"), name: text("cpus"), from, to },
+        Change::SmallerVolume { path: text("data"), from, to },
+        Change::Free { name: text("mem"), amount: from, role: text("*") },
+        Change::Free { name: text("mem"), amount: from, role: text("slow") },
+        Change::FreePort { number: 9042 },
+        Change::FreeAnyPort { name: text("http"), number: 1025 },
+        Change::AddMount { path: text("data"), size: from, profiles: Vec::new() },
+        Change::AddMount { path: text("data"), size: from, profiles: vec![text("fast"), text("ssd")] },
+        Change::WithoutRule { rule: Rule::parse("hostname:UNLIKE:old-.*", "node").unwrap().unwrap() },
+        Change::Replace,
+    ];
+    insta::assert_snapshot!("every_change", listed(&all, change, ToString::to_string, CHANGES));
+}
+
+#[test]
+fn everything_a_step_waits_for_has_its_words() {
+    let task = |name: &str| TaskName::parse(name).unwrap();
+    let agent = || AgentId::parse("agent-1").unwrap();
+    let short = Obstacle::Short { name: text("cpus"), role: text("*") };
+    let group = |agents, least, most| Group {
+        obstacle: short.clone(),
+        agents,
+        examples: ["a", "b", "c", "d", "e"].iter().take(agents).map(|name| text(name)).collect(),
+        short_by: Some((least, most)),
+    };
+    let closest = |changes| Closest {
+        agent_id: agent(),
+        hostname: text("a"),
+        obstacles: vec![Found { obstacle: short.clone(), short_by: Some(HALF) }],
+        changes,
+    };
+    let changes = vec![
+        Change::Less { set: text("s"), name: text("cpus"), from: Scalar::from_units(2), to: HALF },
+        Change::FreePort { number: 80 },
+    ];
+    let search = |search: Search| Waiting::Offer(Box::new(search));
+    let all = [
+        Waiting::NotSubscribed,
+        Waiting::Reconciling { unanswered: 3 },
+        Waiting::Earlier { name: text("phase node") },
+        Waiting::Held { what: text("plan deploy") },
+        Waiting::Delayed { until: Timestamp(1_500_000_000_000) },
+        Waiting::OtherPlan,
+        Waiting::Ending { task: TaskId::parse("node-0-server__1").unwrap() },
+        Waiting::Launched {
+            tasks: vec![(task("node-0-server"), "TASK_STAGING"), (task("node-0-log"), "TASK_RUNNING")],
+        },
+        Waiting::Error { errors: vec![text("one thing"), text("another")] },
+        search(Search::default()),
+        search(Search { pinned: Some((agent(), Some(text("host1")))), ..Search::default() }),
+        search(Search { pinned: Some((agent(), None)), ..Search::default() }),
+        search(Search {
+            agents: 7,
+            fits: 6,
+            fitting: vec![text("a")],
+            groups: vec![group(1, HALF, HALF)],
+            ..Search::default()
+        }),
+        search(Search {
+            agents: 7,
+            groups: vec![group(7, HALF, Scalar::from_units(1))],
+            closest: Some(closest(Some(changes))),
+            ..Search::default()
+        }),
+        search(Search {
+            agents: 1,
+            groups: vec![group(1, HALF, HALF)],
+            closest: Some(closest(None)),
+            ..Search::default()
+        }),
+    ];
+    let words = |waiting: &Waiting| {
+        let explanation = Explanation {
+            plan: text("deploy"),
+            phase: text("node"),
+            step: text("node-0:[server]"),
+            pod: PodInstance { pod_type: text("node"), index: 0 },
+            waiting: waiting.clone(),
+        };
+        explanation.to_string()
+    };
+    insta::assert_snapshot!("everything_waited_for", listed(&all, waiting, words, WAITING));
+}
