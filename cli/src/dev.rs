@@ -8,6 +8,7 @@
 
 pub(crate) mod folder;
 mod happening;
+pub(crate) mod isolation;
 mod line;
 mod picture;
 mod session;

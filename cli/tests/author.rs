@@ -684,10 +684,16 @@ fn an_explanation_follows_the_settings_of_the_scheduler() {
 #[test]
 fn what_is_not_supported_yet_is_a_warning_and_stands_in_the_explanation() {
     let folder = Folder::demo();
-    folder.write("svc.yml", SPEC.replace("    tasks:", "    share-pid-namespace: true\n    tasks:").as_bytes());
+    folder.write(
+        "svc.yml",
+        SPEC.replace("        cpus:", "        transport-encryption: [{name: a, type: TLS}]\n        cpus:").as_bytes(),
+    );
     let (code, out, _) = folder.run(&["check", "svc.yml"]);
     assert_eq!(code, 0);
-    assert!(out.starts_with("svc.yml:5:5: warning[MST-SPEC-0019] pods.node.share-pid-namespace: "), "{out}");
+    assert!(
+        out.starts_with("svc.yml:9:9: warning[MST-SPEC-0019] pods.node.tasks.server.transport-encryption: "),
+        "{out}"
+    );
     assert!(out.ends_with("3 tasks, 1 warning\n"), "{out}");
     let (code, _, _) = folder.run(&["check", "--strict", "svc.yml"]);
     assert_eq!(code, 1);
@@ -695,7 +701,7 @@ fn what_is_not_supported_yet_is_a_warning_and_stands_in_the_explanation() {
     let note = "mainstay: note: svc.yml has 1 warning; `mainstay check` shows them\n";
     assert_eq!((code, err.as_str()), (0, note));
     assert!(
-        out.contains("\nnot supported by this version yet\n  pods.node: sharing the process namespace is not "),
+        out.contains("\nnot supported by this version yet\n  pods.node.tasks.server: transport encryption is not "),
         "{out}"
     );
 }

@@ -239,11 +239,19 @@ fn bad_input_is_told_before_anything_is_made() {
     let unsupported =
         "name: one\npods: {one: {count: 1, image: x, tasks: {server: {goal: RUNNING, cmd: x, cpus: 1}}}}\n";
     std::fs::write(folder.path().join("image.yml"), unsupported).unwrap();
+    let encrypted = unsupported
+        .replace("image: x, ", "")
+        .replace("cpus: 1", "cpus: 1, transport-encryption: [{name: a, type: TLS}]");
+    std::fs::write(folder.path().join("tls.yml"), encrypted).unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for (arguments, expected) in [
         (&["svc.yml"][..], "svc.yml:9:15: error[MST-SPEC-0017] pods.one.tasks.server.cpus: found \"-1\""),
-        (&["image.yml"], "image.yml:2:24: error[MST-SPEC-0019] pods.one.image: container images are not supported"),
+        (&["image.yml"], "mainstay: error: pods.one.image: the embedded cluster has no images"),
+        (
+            &["tls.yml"],
+            "tls.yml:2:73: error[MST-SPEC-0019] pods.one.tasks.server.transport-encryption: transport encryption is",
+        ),
         (&["nothing.yml"], "cannot read the specification nothing.yml"),
         (&[HELLO_WORLD, "--env", "HELLO_COUNT"], "--env \"HELLO_COUNT\" is not of the form KEY=VALUE"),
         (&[HELLO_WORLD, "--env-file", "nothing"], "cannot read nothing: there is no such file"),

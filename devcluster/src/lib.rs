@@ -4,13 +4,14 @@
 //! time with [`fake_executor`]; [`start`] serves it over HTTP on loopback with executors as real processes, which is
 //! what `mainstay dev` does.
 //!
-//! Not here: containers, images, users other than our own, several masters.
+//! Not here: isolation (`container.rs` says what becomes of it), users other than our own, several masters.
 //!
 //! Read next: `model.rs` for what Mesos does, `node.rs` for how it reaches the machine.
 
 pub mod fake_executor;
 pub mod model;
 
+mod container;
 mod disk;
 mod fetcher;
 mod http;

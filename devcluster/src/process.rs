@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 
 use crate::model::{AgentIndex, Input, Launch};
-use crate::{disk, fetcher};
+use crate::{container, disk, fetcher};
 
 /// The file beside a sandbox that names its process, for a later run to clean up after this one.
 const PID_FILE: &str = "forked.pid";
@@ -53,6 +53,10 @@ pub(crate) async fn run(place: Place, launch: Launch, mut orders: watch::Receive
     let sandbox = disk::sandbox_path(&place.folder, &launch);
     let command = launch.executor_info.command.as_deref().cloned().unwrap_or_default();
     let prepare = async {
+        for text in container::prepare(&launch.executor_info, &sandbox)? {
+            tracing::warn!(container_id, text, "container");
+            note(&sandbox, &text);
+        }
         fetcher::fetch(&command.uris, &sandbox).await.map_err(|error| chain(&error))?;
         start(&place, &launch, &command, &sandbox).map_err(|error| format!("cannot start the executor: {error}"))
     };
@@ -119,7 +123,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Leaves the reason of a failed launch where a person looks for it.
+/// Leaves what went wrong or is missing where a person looks for it.
 fn note(sandbox: &Path, message: &str) {
     use std::io::Write as _;
     if let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(sandbox.join("stderr")) {

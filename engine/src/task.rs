@@ -1,5 +1,6 @@
 //! Tasks: their descriptions, statuses, kills and reconciliation.
 
+pub(crate) mod container;
 pub mod env;
 pub mod failure;
 pub mod info;

@@ -15,7 +15,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
-use crate::task::{Command, TaskId, VOLUME_PREFIX};
+use crate::task::{Command, MOUNT_PREFIX, TaskId, VOLUME_PREFIX};
 use crate::user::Identity;
 
 /// Folders of ended tasks kept for each task name: each may hold a copy of everything the pod fetched.
@@ -83,6 +83,7 @@ fn is_reserved(name: &OsStr) -> bool {
         || name.starts_with("stderr.")
         || name.starts_with("mainstay-executor")
         || name.starts_with(VOLUME_PREFIX)
+        || name.starts_with(MOUNT_PREFIX)
 }
 
 /// Makes a task's folder and fills it.
@@ -209,7 +210,7 @@ mod tests {
         for name in ["stdout", "stderr", "stdout.1", "mainstay-executor", "app.jar"] {
             fs::write(root.join(name), name).unwrap();
         }
-        for name in ["volumes", "tasks", "mainstay-volume-x", "app/bin"] {
+        for name in ["volumes", "tasks", "mainstay-volume-x", "mainstay-mount-x", "app/bin"] {
             fs::create_dir_all(root.join(name)).unwrap();
         }
         fs::write(root.join("app/bin/run"), "#!/bin/sh").unwrap();

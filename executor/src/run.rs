@@ -452,7 +452,7 @@ async fn prepare(
     let made = tokio::task::spawn_blocking(move || {
         let mut volumes = Vec::new();
         for link in &blocking_plan.volumes {
-            volumes.push(volume::verify(&sandbox, &link.id).map_err(|error| error.to_string())?);
+            volumes.push(volume::verify(&sandbox, link).map_err(|error| error.to_string())?);
         }
         let folder = folder::make(&sandbox, &blocking_plan.id, &fetched).map_err(|error| error.to_string())?;
         if let Some(user) = &blocking_user {

@@ -6,6 +6,7 @@
 //! - `TaskInfo.data` is an encoded `CommandInfo`; without it `TaskInfo.command` is used.
 //! - the label `volume:<persistence id>` is the place of that volume in the task's folder; the agent puts the volume at
 //!   `mainstay-volume-<persistence id>` in the sandbox.
+//! - the label `mount:<name>` is the place in the task's folder of what the agent has mounted at `mainstay-mount-<name>`.
 //! - `TaskInfo.container.rlimit_info` holds limits of the task's process.
 //!
 //! Invariant: a [`TaskId`] is one component of a path.
@@ -24,6 +25,12 @@ pub(crate) const VOLUME_PREFIX: &str = "mainstay-volume-";
 
 /// Prefix of the label that says where a volume goes; the persistence id follows.
 pub(crate) const VOLUME_LABEL_PREFIX: &str = "volume:";
+
+/// Prefix of the name of any other mount in the sandbox; a name that the scheduler made follows.
+pub(crate) const MOUNT_PREFIX: &str = "mainstay-mount-";
+
+/// Prefix of the label that says where a mount goes; its name follows.
+pub(crate) const MOUNT_LABEL_PREFIX: &str = "mount:";
 
 /// Folder of the fetched configuration templates in a task's folder.
 pub(crate) const CONFIG_TEMPLATES: &str = "config-templates";
@@ -74,13 +81,44 @@ pub(crate) struct Download {
     pub(crate) is_executable: bool,
 }
 
-/// A volume and its place.
+/// A volume, or something else that the agent has mounted, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VolumeLink {
-    /// The persistence id.
+    /// What it is.
+    pub(crate) kind: LinkKind,
+    /// The persistence id, or the name of a mount.
     pub(crate) id: String,
     /// Its place, relative to the task's folder.
     pub(crate) place: String,
+}
+
+/// What a link leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkKind {
+    /// A persistent volume: a folder that belongs to the task's user.
+    Volume,
+    /// A folder of the agent, a volume of a driver or the file of a secret, which belongs to whom it belongs to.
+    Mount,
+}
+
+impl VolumeLink {
+    /// Its name in the sandbox.
+    pub(crate) fn file_name(&self) -> String {
+        match self.kind {
+            LinkKind::Volume => format!("{VOLUME_PREFIX}{}", self.id),
+            LinkKind::Mount => format!("{MOUNT_PREFIX}{}", self.id),
+        }
+    }
+}
+
+/// How messages call it.
+impl std::fmt::Display for VolumeLink {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.kind {
+            LinkKind::Volume => write!(formatter, "volume {}", self.id),
+            LinkKind::Mount => write!(formatter, "the mount for {}", self.place),
+        }
+    }
 }
 
 /// A resource limit of the task's process.
@@ -160,14 +198,9 @@ pub(crate) enum Error {
     /// A volume without a place.
     #[error("volume {0} has no label \"volume:{0}\" that says where it goes")]
     VolumeWithoutPlace(String),
-    /// A volume whose place is not in the task's folder.
-    #[error("volume {id} cannot be placed at {place:?}: a relative path without \"..\" is needed")]
-    VolumePlace {
-        /// The persistence id.
-        id: String,
-        /// The path that was asked for.
-        place: String,
-    },
+    /// A volume or mount whose place is not in the task's folder.
+    #[error("{0} cannot be placed at {1:?}: a relative path without \"..\" is needed")]
+    VolumePlace(VolumeLink, String),
     /// Limits that are no pair.
     #[error("resource limit {0} needs both soft and hard, or neither")]
     Rlimit(String),
@@ -335,18 +368,21 @@ pub(crate) fn is_inner_path(path: &str) -> bool {
 fn read_volumes(info: &v1::TaskInfo) -> Result<Vec<VolumeLink>, Error> {
     let mut links = Vec::new();
     for label in info.labels.iter().flat_map(|labels| &labels.labels) {
-        let Some(id) = label.key.strip_prefix(VOLUME_LABEL_PREFIX) else { continue };
+        let of_volume = label.key.strip_prefix(VOLUME_LABEL_PREFIX).map(|id| (LinkKind::Volume, id));
+        let of_mount = || label.key.strip_prefix(MOUNT_LABEL_PREFIX).map(|id| (LinkKind::Mount, id));
+        let Some((kind, id)) = of_volume.or_else(of_mount) else { continue };
         let place = label.value.clone().unwrap_or_default();
         let place = place.trim_end_matches('/').to_owned();
+        let link = VolumeLink { kind, id: id.to_owned(), place: place.clone() };
         if !is_inner_path(&place) || !is_inner_path(id) || id.contains('/') {
-            return Err(Error::VolumePlace { id: id.to_owned(), place });
+            return Err(Error::VolumePlace(link, place));
         }
-        links.push(VolumeLink { id: id.to_owned(), place });
+        links.push(link);
     }
     for resource in &info.resources {
         let Some(disk) = resource.disk.as_deref() else { continue };
         let Some(persistence) = &disk.persistence else { continue };
-        if !links.iter().any(|link| link.id == persistence.id) {
+        if !links.iter().any(|link| link.kind == LinkKind::Volume && link.id == persistence.id) {
             return Err(Error::VolumeWithoutPlace(persistence.id.clone()));
         }
     }

@@ -1,7 +1,7 @@
-//! Volumes: the check that one is there, and its place in the task's folder.
+//! Volumes and mounts: the check that one is there, and its place in the task's folder.
 //!
-//! Not here: making the volume; the agent links or mounts it at `mainstay-volume-<persistence id>` in the sandbox before
-//! it delivers the task. Some agents deliver a task whose volume is missing, so its absence is looked for here.
+//! Not here: making them; the agent links or mounts a volume at `mainstay-volume-<persistence id>` in the sandbox before
+//! it delivers the task, and everything else at `mainstay-mount-<name>` before it starts the executor. Some agents deliver a task whose volume is missing, so its absence is looked for here.
 //!
 //! Invariant: a task never starts with a plain folder where its volume should be: its data would be lost with the sandbox.
 
@@ -10,85 +10,83 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::task::{VOLUME_PREFIX, VolumeLink};
+use crate::task::{LinkKind, VolumeLink};
 use crate::user::Identity;
 
 /// Why a volume cannot be used. Each is the message of a TASK_FAILED.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Nothing is there.
-    #[error("volume {id} is not in the sandbox: the agent did not provide {name}")]
+    #[error("{link} is not in the sandbox: the agent did not provide {name}")]
     Missing {
-        /// The persistence id.
-        id: String,
+        /// Which.
+        link: VolumeLink,
         /// The name that was looked for.
         name: String,
     },
     /// It leads nowhere.
-    #[error("volume {id} cannot be reached through {name}: {source}")]
+    #[error("{link} cannot be reached through {name}: {source}")]
     Reach {
-        /// The persistence id.
-        id: String,
+        /// Which.
+        link: VolumeLink,
         /// The name in the sandbox.
         name: String,
         /// Why.
         source: io::Error,
     },
     /// A folder of the sandbox itself.
-    #[error("{name} is a plain folder of the sandbox and not volume {id}: nothing is mounted there")]
+    #[error("{name} is a plain folder of the sandbox and not {link}: nothing is mounted there")]
     NotAVolume {
-        /// The persistence id.
-        id: String,
+        /// Which.
+        link: VolumeLink,
         /// The name in the sandbox.
         name: String,
     },
     /// Something else has its place.
-    #[error("volume {id} cannot be placed at {place}: {reason}")]
+    #[error("{link} cannot be placed at {}: {reason}", link.place)]
     Place {
-        /// The persistence id.
-        id: String,
-        /// Its place.
-        place: String,
+        /// Which.
+        link: VolumeLink,
         /// What is in the way.
         reason: String,
     },
     /// Its owner cannot be set.
-    #[error("volume {id} cannot be given to its user: {source}")]
+    #[error("{link} cannot be given to its user: {source}")]
     Own {
-        /// The persistence id.
-        id: String,
+        /// Which.
+        link: VolumeLink,
         /// Why.
         source: io::Error,
     },
 }
 
-/// Checks that a volume is there; the folder it leads to.
-pub(crate) fn verify(sandbox: &Path, id: &str) -> Result<PathBuf, Error> {
-    let name = format!("{VOLUME_PREFIX}{id}");
+/// Checks that a volume or mount is there; the folder or file it leads to.
+pub(crate) fn verify(sandbox: &Path, link: &VolumeLink) -> Result<PathBuf, Error> {
+    let name = link.file_name();
     let path = sandbox.join(&name);
+    let link = link.clone();
     let metadata = match fs::symlink_metadata(&path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::Missing { id: id.to_owned(), name });
-        }
-        Err(source) => return Err(Error::Reach { id: id.to_owned(), name, source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::Missing { link, name }),
+        Err(source) => return Err(Error::Reach { link, name, source }),
     };
-    let target =
-        fs::canonicalize(&path).map_err(|source| Error::Reach { id: id.to_owned(), name: name.clone(), source })?;
-    if !target.is_dir() {
-        let source = io::Error::from(io::ErrorKind::NotADirectory);
-        return Err(Error::Reach { id: id.to_owned(), name, source });
+    let target = match fs::canonicalize(&path) {
+        Ok(target) => target,
+        Err(source) => return Err(Error::Reach { link, name, source }),
+    };
+    if !target.is_dir() && link.kind == LinkKind::Volume {
+        return Err(Error::Reach { link, name, source: io::Error::from(io::ErrorKind::NotADirectory) });
     }
     let inside = fs::canonicalize(sandbox).is_ok_and(|sandbox| target.starts_with(sandbox));
-    if (metadata.is_dir() || inside) && !is_mount_point(&target) {
-        return Err(Error::NotAVolume { id: id.to_owned(), name });
+    if (!metadata.is_symlink() || inside) && !is_mount_point(&target) {
+        return Err(Error::NotAVolume { link, name });
     }
     Ok(target)
 }
 
-/// Links a verified volume to its place, and gives it to the task's user.
+/// Links what was verified to its place, and gives a volume to the task's user.
 pub(crate) fn place(sandbox: &Path, folder: &Path, link: &VolumeLink, user: Option<&Identity>) -> Result<(), Error> {
-    let refuse = |reason: String| Error::Place { id: link.id.clone(), place: link.place.clone(), reason };
+    let refuse = |reason: String| Error::Place { link: link.clone(), reason };
     let place = folder.join(&link.place);
     if let Some(parent) = place.parent() {
         fs::create_dir_all(parent).map_err(|error| refuse(error.to_string()))?;
@@ -97,11 +95,10 @@ pub(crate) fn place(sandbox: &Path, folder: &Path, link: &VolumeLink, user: Opti
     if fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.is_dir()) {
         fs::remove_dir(&place).map_err(|error| refuse(format!("a folder is there that cannot be removed: {error}")))?;
     }
-    std::os::unix::fs::symlink(sandbox.join(format!("{VOLUME_PREFIX}{}", link.id)), &place)
-        .map_err(|error| refuse(error.to_string()))?;
-    if let Some(user) = user {
+    std::os::unix::fs::symlink(sandbox.join(link.file_name()), &place).map_err(|error| refuse(error.to_string()))?;
+    if let Some(user) = user.filter(|_| link.kind == LinkKind::Volume) {
         std::os::unix::fs::chown(&place, Some(user.uid), Some(user.gid))
-            .map_err(|source| Error::Own { id: link.id.clone(), source })?;
+            .map_err(|source| Error::Own { link: link.clone(), source })?;
     }
     Ok(())
 }
@@ -156,8 +153,9 @@ mod tests {
         link("mainstay-volume-inside", &sandbox.join("else"));
         link("mainstay-volume-file", &root.path().join("file"));
 
-        assert_eq!(verify(&sandbox, "good").unwrap(), volume.canonicalize().unwrap());
-        let message = |id: &str| verify(&sandbox, id).unwrap_err().to_string();
+        let of = |kind, id: &str| VolumeLink { kind, id: id.to_owned(), place: format!("at/{id}") };
+        assert_eq!(verify(&sandbox, &of(LinkKind::Volume, "good")).unwrap(), volume.canonicalize().unwrap());
+        let message = |id: &str| verify(&sandbox, &of(LinkKind::Volume, id)).unwrap_err().to_string();
         assert_eq!(
             message("none"),
             "volume none is not in the sandbox: the agent did not provide mainstay-volume-none"
@@ -166,6 +164,20 @@ mod tests {
         assert!(message("inside").contains("is a plain folder of the sandbox"), "{}", message("inside"));
         assert!(message("dangling").contains("cannot be reached"), "{}", message("dangling"));
         assert!(message("file").contains("cannot be reached"), "{}", message("file"));
+
+        // A mount may be a file: that of a secret.
+        link("mainstay-mount-file", &root.path().join("file"));
+        fs::write(sandbox.join("mainstay-mount-plain"), "").unwrap();
+        assert!(verify(&sandbox, &of(LinkKind::Mount, "file")).is_ok());
+        let message = |id: &str| verify(&sandbox, &of(LinkKind::Mount, id)).unwrap_err().to_string();
+        assert_eq!(
+            message("plain"),
+            "mainstay-mount-plain is a plain folder of the sandbox and not the mount for at/plain: nothing is mounted there"
+        );
+        assert_eq!(
+            message("good"),
+            "the mount for at/good is not in the sandbox: the agent did not provide mainstay-mount-good"
+        );
     }
 
     #[test]
@@ -176,7 +188,7 @@ mod tests {
         fs::create_dir_all(folder.join("full/x")).unwrap();
         fs::create_dir(root.path().join("volume")).unwrap();
         std::os::unix::fs::symlink(root.path().join("volume"), sandbox.join("mainstay-volume-v")).unwrap();
-        let link = |place: &str| VolumeLink { id: "v".to_owned(), place: place.to_owned() };
+        let link = |place: &str| VolumeLink { kind: LinkKind::Volume, id: "v".to_owned(), place: place.to_owned() };
         for good in ["data", "deep/er/data", "empty"] {
             place(&sandbox, &folder, &link(good), None).unwrap();
             fs::write(folder.join(good).join("seen"), good).unwrap();

@@ -4,7 +4,7 @@
 //! uses one, because ignoring it would run something else.
 //! Invariant: [`NOT_YET`] is the only place that says what is honoured. A line deleted there is a feature honoured.
 
-use crate::{pod::PodSpec, resource_set::ResourceLimits, service::ServiceSpec};
+use crate::{isolation::IpcMode, pod::PodSpec, resource_set::ResourceLimits, service::ServiceSpec};
 
 /// A part of the language that came with its own support in engine and executor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,18 +31,9 @@ pub(crate) enum Feature {
 
 /// What is not honoured yet, and how a message names it.
 pub(crate) const NOT_YET: &[(Feature, &str)] = &[
-    (Feature::Image, "container images are"),
-    (Feature::Networks, "networks are"),
-    (Feature::Secrets, "secrets are"),
-    (Feature::HostVolumes, "host volumes are"),
-    (Feature::ExternalVolumes, "external volumes are"),
     (Feature::PreReservedRole, "pre-reserved roles are"),
-    (Feature::SharedPids, "sharing the process namespace is"),
-    (Feature::Seccomp, "seccomp settings are"),
-    (Feature::PodIpc, "IPC modes are"),
-    (Feature::PodShm, "sizes of shared memory are"),
-    (Feature::TaskIpc, "IPC modes are"),
-    (Feature::TaskShm, "sizes of shared memory are"),
+    (Feature::TaskIpc, "tasks of one pod share its container; IPC modes of their own are"),
+    (Feature::TaskShm, "tasks of one pod share its container; sizes of shared memory of their own are"),
     (Feature::TaskUris, "URIs of a single task are"),
     (Feature::TransportEncryption, "transport encryption is"),
     (Feature::ResourceLimits, "resource limits are"),
@@ -91,10 +82,12 @@ fn used(pod: &PodSpec) -> Vec<(String, Feature)> {
     .filter(|(is_used, _)| *is_used)
     .map(|(_, feature)| (place.clone(), feature))
     .collect();
+    // The container of a lone task is its own; several have one and share its memory anyway.
+    let is_alone = pod.tasks.len() == 1;
     for task in &pod.tasks {
         let features = [
-            (task.ipc_mode.is_some(), Feature::TaskIpc),
-            (task.shm_size_mb.is_some(), Feature::TaskShm),
+            (!is_alone && task.ipc_mode == Some(IpcMode::Private), Feature::TaskIpc),
+            (!is_alone && task.shm_size_mb.is_some(), Feature::TaskShm),
             (!task.uris.is_empty(), Feature::TaskUris),
             (!task.transport_encryption.is_empty(), Feature::TransportEncryption),
         ];

@@ -13,7 +13,7 @@ use mainstay_scheduler::{Vars, startup};
 
 use crate::author::{self, Sources};
 use crate::client::DEFAULT_PORT;
-use crate::dev::{self, folder, user};
+use crate::dev::{self, folder, isolation, user};
 
 /// Agents of a new cluster.
 const AGENTS: usize = 3;
@@ -67,7 +67,11 @@ impl Dev {
             writeln!(err, "{warning}").ok();
         }
         let mut spec = loaded.spec;
-        let mut notes = Vec::new();
+        let missing = isolation::missing(&spec);
+        if !missing.is_empty() {
+            return Err(dev::End::error(missing.join("\nmainstay: error: ")));
+        }
+        let mut notes = isolation::notes(&spec);
         if let Some(own) = user::instead_of(&spec.user) {
             notes.push(format!("not root: tasks run as {own} instead of {}", spec.user));
             spec.user = own;

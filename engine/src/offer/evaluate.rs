@@ -54,6 +54,7 @@ pub fn evaluate<'a>(requirement: &'a Requirement<'a>, offer: &'a Offer, ids: &mu
     } else {
         run.new_pod();
     }
+    run.judge_container();
     let Run { outcomes, draft, .. } = run;
     let mut report = Report { outcomes, recommendations: 0 };
     let accepted = report.passed().then(|| operation::accept(requirement, offer, draft, ids));
@@ -130,6 +131,18 @@ impl<'a> Run<'a, '_> {
         }
     }
 
+    /// Tasks of a plan do not join an executor that runs in another container than the one that is asked for now: what has changed would
+    /// not happen. A task that only comes back does not wait for that.
+    fn judge_container(&mut self) {
+        let Some(outcome) = self.outcomes.first_mut() else { return };
+        if let (ExecutorDraft::Running(executor), Recovery::None) = (&self.draft.executor, self.requirement.recovery)
+            && outcome.passed
+            && !operation::is_container_kept(self.requirement, &self.draft)
+        {
+            *outcome = Outcome::fail(OfferStage::Executor, Reason::ExecutorElsewhere { id: executor.id.clone() });
+        }
+    }
+
     fn executor_volumes(&mut self, stored: &Stored<'a>) {
         for volume in &self.requirement.pod_spec.volumes {
             let found = stored.volume(volume, &self.pool);
@@ -166,14 +179,24 @@ impl<'a> Run<'a, '_> {
             self.orphan(orphan);
         }
         let mut draft = SetDraft { set, claims: Vec::with_capacity(8), ports: Vec::new() };
-        self.outcomes.extend(stage::ports::evaluate(
-            self.requirement.pod_spec,
-            &mut draft,
-            &stored,
-            FREE_ROLE,
-            &mut self.pool,
-            self.ids,
-        ));
+        if self.requirement.pod_spec.uses_host_ports() {
+            self.outcomes.extend(stage::ports::evaluate(
+                self.requirement.pod_spec,
+                &mut draft,
+                &stored,
+                FREE_ROLE,
+                &mut self.pool,
+                self.ids,
+            ));
+        } else {
+            let taken = self.ports_of_network();
+            self.outcomes.extend(stage::network_ports::evaluate(
+                self.requirement.pod_spec,
+                &mut draft,
+                &stored,
+                &taken,
+            ));
+        }
         for (name, wanted) in [("cpus", set.cpus), ("gpus", set.gpus), ("mem", set.memory_mb)] {
             if let Some(wanted) = wanted {
                 let claim = self.scalar(name, wanted, &stored);
@@ -188,6 +211,13 @@ impl<'a> Run<'a, '_> {
         }
         self.draft.sets.push(draft);
         self.draft.sets.len().checked_sub(1)
+    }
+
+    /// Numbers that other tasks of the pod have in the network they share.
+    fn ports_of_network(&self) -> Vec<u16> {
+        let now = self.draft.sets.iter().flat_map(|draft| &draft.ports).map(|(_, number)| *number);
+        let stored = self.requirement.stored.iter().filter(|_| self.is_placed).flat_map(|task| &task.ports);
+        now.chain(stored.map(|(_, number)| *number)).collect()
     }
 
     fn scalar(&mut self, name: &'static str, wanted: Scalar, stored: &Stored<'a>) -> Option<Claim<'a>> {
@@ -704,7 +734,9 @@ mod tests {
                 [limit(Kind::RlmtNofile, Some(1024), Some(4096)), limit(Kind::RlmtMemlock, None, None)]
             );
         }
-        assert_eq!(world.master.executor.as_ref().unwrap().container, None, "Mesos would want an isolator for it");
+        // Where the agent can, it raises them for an executor that may not do so itself.
+        let executor = world.master.executor.as_ref().unwrap().container.as_ref().unwrap();
+        assert_eq!(executor.rlimit_info, sent.container.as_ref().unwrap().rlimit_info);
     }
 
     #[test]

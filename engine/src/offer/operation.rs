@@ -12,6 +12,7 @@ use prost::Message as _;
 use super::Offer;
 use super::claim::{Amount, Basis, Claim, Draft, ExecutorDraft};
 use super::requirement::{Accepted, Record, Requirement};
+use super::stored::Stored;
 use crate::ids::{Generator, ResourceId};
 use crate::resource::{
     Disk, LABEL_FRAMEWORK_ID, LABEL_RESOURCE_ID, Persistence, Ranges, Reservation, ReservationKind, Resource, Value,
@@ -73,11 +74,12 @@ pub(super) fn accept(requirement: &Requirement<'_>, offer: &Offer, draft: Draft<
     build.operations.extend(volumes.map(|orphan| destroy(orphan)));
     build.operations.extend(draft.orphans.iter().map(|orphan| unreserve(orphan)));
 
+    let chosen = chosen_ports(requirement, &draft);
     let running;
     let (executor, pod_resources) = match &draft.executor {
         ExecutorDraft::New { id, claims } => {
             let resources: Vec<_> = claims.iter().map(|claim| build.claim(claim)).collect();
-            (info::executor(requirement, id, &resources), resources)
+            (info::executor(requirement, id, &resources, &chosen), resources)
         }
         ExecutorDraft::Running(executor) => {
             running = executor;
@@ -106,6 +108,31 @@ pub(super) fn accept(requirement: &Requirement<'_>, offer: &Offer, draft: Draft<
         ExecutorDraft::Running(_) => launch(&executor, launched),
     });
     Accepted { operations, records, planned }
+}
+
+/// Whether the executor that is joined lives under the conditions that the specification asks for.
+pub(super) fn is_container_kept(requirement: &Requirement<'_>, draft: &Draft<'_>) -> bool {
+    let ExecutorDraft::Running(executor) = &draft.executor else { return true };
+    let wanted = info::executor(requirement, &executor.id, &[], &chosen_ports(requirement, draft));
+    v1::ExecutorInfo::decode(executor.info.clone()).is_ok_and(|running| info::is_same_container(&running, &wanted))
+}
+
+/// The numbers of all ports of the pod that were chosen at placement, now or earlier, in the order of the specification.
+fn chosen_ports(requirement: &Requirement<'_>, draft: &Draft<'_>) -> Vec<u16> {
+    let mut numbers = Vec::new();
+    for set in &requirement.pod_spec.resource_sets {
+        let now = draft.sets.iter().find(|draft| draft.set.id == set.id);
+        for port in set.ports.iter().filter(|port| port.port.is_none()) {
+            match now {
+                Some(now) => {
+                    numbers
+                        .extend(now.ports.iter().filter(|(one, _)| one.name == port.name).map(|(_, number)| *number));
+                }
+                None => numbers.extend(Stored::of_set(requirement, set).port_number(port)),
+            }
+        }
+    }
+    numbers
 }
 
 fn launch_group(executor: v1::ExecutorInfo, tasks: Vec<v1::TaskInfo>) -> Operation {

@@ -26,6 +26,10 @@ pub enum Reason {
     ExecutorForeign {
         id: ExecutorId,
     },
+    /// Its container is not the one that the specification asks for now.
+    ExecutorElsewhere {
+        id: ExecutorId,
+    },
     /// Its tasks have ended, it has not: what it holds is not offered yet, and two executors would be two pods.
     ExecutorEnding {
         id: ExecutorId,
@@ -186,6 +190,14 @@ pub enum Reason {
         number: u16,
         role: String,
     },
+    /// In a network of the pod's own.
+    PortOfNetwork {
+        name: String,
+        number: u16,
+    },
+    NoPortOfNetwork {
+        name: String,
+    },
     NoPortLeft {
         name: String,
         role: String,
@@ -340,6 +352,11 @@ impl fmt::Display for Reason {
                     "Executor ID '{id}' of the pod's ended tasks is still on the agent; its resources come back when it exits"
                 )
             }
+            Self::ExecutorElsewhere { id } => write!(
+                f,
+                "Executor ID '{id}' runs the pod's other tasks with the image, networks, mounts, secrets or kernel settings \
+                 of an earlier configuration; restart the pod, so that all its tasks start anew"
+            ),
             Self::NoPlacementRule => f.write_str("No placement rule defined"),
             Self::UnknownRule => f.write_str("A rule of an unknown kind never passes"),
             Self::PlacementKept => f.write_str("Placement rule not applied: the pod stays where its reservations are"),
@@ -427,6 +444,13 @@ impl fmt::Display for Reason {
                 f,
                 "Failed to satisfy required resource 'ports': port {number} of '{name}' is not offered in role {role}"
             ),
+            Self::PortOfNetwork { name, number } => {
+                write!(f, "Port '{name}' is {number} in the network of the pod: no reservation is needed")
+            }
+            Self::NoPortOfNetwork { name } => write!(
+                f,
+                "No number is left for port '{name}' in the network of the pod: the other ports of the pod have them"
+            ),
             Self::NoPortLeft { name, role, offered, within } => {
                 write!(
                     f,
@@ -512,6 +536,7 @@ pub(super) mod tests {
             Reason::ExecutorMissing { id: executor() },
             Reason::ExecutorForeign { id: executor() },
             Reason::ExecutorEnding { id: executor() },
+            Reason::ExecutorElsewhere { id: executor() },
             Reason::NoPlacementRule,
             Reason::UnknownRule,
             Reason::PlacementKept,
@@ -558,6 +583,8 @@ pub(super) mod tests {
             Reason::PortReserved { name: text("web"), number: 80, id: id() },
             Reason::PortMissing { name: text("web"), number: 80, id: id() },
             Reason::PortTaken { name: text("web"), number: 80, role: text("*") },
+            Reason::PortOfNetwork { name: text("web"), number: 80 },
+            Reason::NoPortOfNetwork { name: text("web") },
             Reason::NoPortLeft { name: text("web"), role: text("*"), offered: 0, within: String::new() },
             Reason::NoPortLeft { name: text("web"), role: text("*"), offered: 9, within: text("8000-8010, 9000-9001") },
             Reason::VolumeNew { path: text("data"), size: many, id: id(), volume: volume() },

@@ -85,7 +85,9 @@ impl Screen {
             if set.gpus.is_some() || set.ports.iter().any(|port| !port.ranges.is_empty()) {
                 return None;
             }
-            for port in &set.ports {
+            // In a network of their own ports take nothing of an agent.
+            let of_agent = if pod.uses_host_ports() { set.ports.as_slice() } else { &[] };
+            for port in of_agent {
                 match port.port {
                     Some(number) if screen.fixed_ports.contains(&number) => return None,
                     Some(number) => screen.fixed_ports.push(number),

@@ -6,6 +6,7 @@
 pub(super) mod destroy;
 pub(super) mod executor;
 pub(super) mod launch;
+pub(super) mod network_ports;
 pub(super) mod placement;
 pub(super) mod ports;
 pub(super) mod resources;

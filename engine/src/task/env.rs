@@ -1,7 +1,7 @@
 //! Environment of a task and of its checks.
 //!
 //! Invariant: every name once, sorted; where sources disagree the later one in this order wins: specification, built-in names,
-//! configuration templates, plan parameters, ports, fault domain. A `PORT_<NAME>` of the author stays his.
+//! configuration templates, plan parameters, secrets, ports, fault domain. A `PORT_<NAME>` of the author stays his.
 //! Source: the environment contract of the SDK; tasks and their scripts rely on these names.
 
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ pub(crate) fn of_task(
         env.insert(key, format!("{TEMPLATES_FOLDER}/{},{}", config.name, config.dest));
     }
     env.extend(requirement.parameters.iter().map(|(name, value)| (name.clone(), value.clone())));
+    leave_secrets(&mut env, requirement);
     add_ports(&mut env, task, ports);
     for (name, value) in [("REGION", &offer.region), ("ZONE", &offer.zone)] {
         if let Some(value) = value {
@@ -45,8 +46,16 @@ pub(crate) fn of_checks(
     ports: &[(&PortSpec, u16)],
 ) -> BTreeMap<String, String> {
     let mut env = base(requirement, task);
+    leave_secrets(&mut env, requirement);
     add_ports(&mut env, task, ports);
     env
+}
+
+/// The agent puts secrets into the environment of the executor, from which those of tasks and checks are made.
+fn leave_secrets(env: &mut BTreeMap<String, String>, requirement: &Requirement<'_>) {
+    for name in requirement.pod_spec.secrets.iter().filter_map(|secret| secret.env_key.as_ref()) {
+        env.remove(name);
+    }
 }
 
 /// The wire form.

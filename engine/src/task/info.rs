@@ -8,7 +8,8 @@
 //! | `data` | the encoded `CommandInfo`: command, user, environment, URIs of the configuration templates | absent |
 //! | `executor` | absent in a LAUNCH_GROUP, the running one in a LAUNCH | set, exactly as sent |
 //! | container path of a volume | `mainstay-volume-<persistence id>` | path of the specification |
-//! | labels | also `volume:<persistence id>` = path of the specification | without |
+//! | labels | also `volume:<persistence id>` = path of the specification, and those of mounts | without |
+//! | `container` | limits of processes | that of the pod, see `container.rs` |
 //!
 //! Mesos wants exactly one of command and executor, and one name per volume in the executor's sandbox. Templates travel with the task,
 //! because the executor must be presented unchanged for as long as it lives, whatever the configuration of its tasks.
@@ -16,10 +17,10 @@
 //! Source: Mesos v1 `TaskInfo`, `ExecutorInfo`; the stored form of the SDK.
 
 use mainstay_proto::v1;
-use mainstay_spec::{PodSpec, PortSpec, RlimitKind, TaskSpec, Visibility};
+use mainstay_spec::{PodSpec, PortSpec, TaskSpec, Visibility};
 use prost::Message as _;
 
-use super::{env, labels};
+use super::{container, env, labels};
 use crate::ids::{ConfigId, ExecutorId, Generator, PersistenceId, TaskId};
 use crate::offer::Offer;
 use crate::offer::requirement::Requirement;
@@ -44,7 +45,13 @@ pub(crate) struct Infos {
 /// The executor of a pod, as sent and stored alike.
 ///
 /// `resources` name their volumes by the path of the specification; here that becomes the name in the sandbox, and a label.
-pub(crate) fn executor(requirement: &Requirement<'_>, id: &ExecutorId, resources: &[Resource]) -> v1::ExecutorInfo {
+/// `chosen` are the ports of the whole pod whose numbers were chosen at placement.
+pub(crate) fn executor(
+    requirement: &Requirement<'_>,
+    id: &ExecutorId,
+    resources: &[Resource],
+    chosen: &[u16],
+) -> v1::ExecutorInfo {
     let Requirement { config, framework_id, spec, pod_spec, .. } = requirement;
     let mut label_list = vec![labels::label(labels::DCOS_SPACE, &*config.dcos_space)];
     label_list.extend(volumes(resources).map(|(id, path)| labels::volume(id, path)));
@@ -62,12 +69,11 @@ pub(crate) fn executor(requirement: &Requirement<'_>, id: &ExecutorId, resources
         resources: resources.iter().map(in_sandbox).collect(),
         command: Some(Box::new(v1::CommandInfo {
             uris,
-            value: Some(format!("./{EXECUTOR_FILE}")),
             user: Some(spec.user.clone()),
-            shell: Some(false),
-            arguments: vec![EXECUTOR_FILE.to_owned()],
-            ..Default::default()
+            environment: secrets(requirement),
+            ..program(pod_spec)
         })),
+        container: container::of_executor(requirement, chosen),
         framework_id: Some(v1::FrameworkId { value: framework_id.as_str().to_owned() }),
         name: Some(pod_spec.pod_type.clone()),
         shutdown_grace_period: Some(seconds(grace.saturating_add(EXECUTOR_GRACE_SECS))),
@@ -75,6 +81,35 @@ pub(crate) fn executor(requirement: &Requirement<'_>, id: &ExecutorId, resources
         r#type: Some(v1::executor_info::Type::Custom as i32),
         ..Default::default()
     }
+}
+
+/// What starts the executor.
+fn program(pod: &PodSpec) -> v1::CommandInfo {
+    if pod.image.is_some() {
+        // An image has a working directory of its own, and the agent says where the sandbox is in there. Tasks need a shell anyway.
+        let value = format!("exec \"$MESOS_SANDBOX/{EXECUTOR_FILE}\"");
+        return v1::CommandInfo { value: Some(value), shell: Some(true), ..Default::default() };
+    }
+    v1::CommandInfo {
+        value: Some(format!("./{EXECUTOR_FILE}")),
+        shell: Some(false),
+        arguments: vec![EXECUTOR_FILE.to_owned()],
+        ..Default::default()
+    }
+}
+
+/// Whether an executor lives under the same conditions as another: its container, its secrets, its program's start.
+pub(crate) fn is_same_container(running: &v1::ExecutorInfo, wanted: &v1::ExecutorInfo) -> bool {
+    let parts = |info: &v1::ExecutorInfo| {
+        let command = info.command.clone().unwrap_or_default();
+        (info.container.clone(), command.environment, command.value)
+    };
+    parts(running) == parts(wanted)
+}
+
+fn secrets(requirement: &Requirement<'_>) -> Option<Box<v1::Environment>> {
+    let variables = container::secret_variables(requirement.pod_spec);
+    (!variables.is_empty()).then_some(Box::new(v1::Environment { variables }))
 }
 
 /// One task: `task_id` is `None` for one that is only reserved for.
@@ -94,8 +129,14 @@ pub(crate) fn task(
     let command = command(&task.cmd, &requirement.spec.user, env::of_task(requirement, offer, task, ports));
     let fetched =
         requirement.pod_spec.uris.iter().map(|uri| v1::command_info::Uri { value: uri.clone(), ..Default::default() });
-    let stored_command =
+    let mut stored_command =
         v1::CommandInfo { uris: fetched.chain(templates.iter().cloned()).collect(), ..command.clone() };
+    if let Some(environment) = &mut stored_command.environment {
+        let secrets = container::secret_variables(requirement.pod_spec);
+        let known: Vec<_> = environment.variables.iter().map(|one| one.name.clone()).collect();
+        environment.variables.extend(secrets.into_iter().filter(|one| !known.contains(&one.name)));
+        environment.variables.sort_by(|left, right| left.name.cmp(&right.name));
+    }
     let stored = v1::TaskInfo {
         name: requirement.pod.task_name(&task.name).to_string(),
         task_id: v1::TaskId { value: task_id.map_or_else(String::new, |id| id.as_str().to_owned()) },
@@ -109,13 +150,14 @@ pub(crate) fn task(
         discovery: Some(Box::new(discovery(requirement, task, ports, ids))),
         kill_policy: Some(Box::new(v1::KillPolicy { grace_period: Some(seconds(task.kill_grace_period_secs)) })),
         check: readiness_check(requirement, task, ports),
-        container: container(requirement.pod_spec),
+        container: container::of_stored_task(requirement),
         ..Default::default()
     };
     let sent = task_id.map(|_| {
         let mut labels = stored.labels.clone();
         let list = labels.get_or_insert_default();
         list.labels.extend(volumes(resources).chain(volumes(pod_volumes)).map(|(id, path)| labels::volume(id, path)));
+        list.labels.extend(container::mount_labels(requirement));
         v1::TaskInfo {
             name: stored.name.clone(),
             task_id: stored.task_id.clone(),
@@ -127,7 +169,7 @@ pub(crate) fn task(
             discovery: stored.discovery.clone(),
             kill_policy: stored.kill_policy.clone(),
             check: stored.check.clone(),
-            container: stored.container.clone(),
+            container: container::of_sent_task(requirement.pod_spec),
             ..Default::default()
         }
     });
@@ -153,46 +195,6 @@ pub(crate) fn volume_in_sandbox(volume: &Resource) -> Resource {
         disk.container_path = Some(format!("{VOLUME_FILE_PREFIX}{id}"));
     }
     volume
-}
-
-/// Limits of the processes; the executor sets them, Mesos looks only at the container of the executor.
-fn container(pod: &PodSpec) -> Option<Box<v1::ContainerInfo>> {
-    if pod.rlimits.is_empty() {
-        return None;
-    }
-    let rlimits = pod.rlimits.iter().map(|limit| v1::r_limit_info::RLimit {
-        r#type: Some(rlimit_kind(limit.kind) as i32),
-        soft: limit.values.map(|(soft, _)| soft),
-        hard: limit.values.map(|(_, hard)| hard),
-    });
-    let rlimit_info = v1::RLimitInfo { rlimits: rlimits.collect() };
-    Some(Box::new(v1::ContainerInfo {
-        r#type: v1::container_info::Type::Mesos as i32,
-        rlimit_info: Some(Box::new(rlimit_info)),
-        ..Default::default()
-    }))
-}
-
-const fn rlimit_kind(kind: RlimitKind) -> v1::r_limit_info::r_limit::Type {
-    use v1::r_limit_info::r_limit::Type;
-    match kind {
-        RlimitKind::As => Type::RlmtAs,
-        RlimitKind::Core => Type::RlmtCore,
-        RlimitKind::Cpu => Type::RlmtCpu,
-        RlimitKind::Data => Type::RlmtData,
-        RlimitKind::Fsize => Type::RlmtFsize,
-        RlimitKind::Locks => Type::RlmtLocks,
-        RlimitKind::Memlock => Type::RlmtMemlock,
-        RlimitKind::Msgqueue => Type::RlmtMsgqueue,
-        RlimitKind::Nice => Type::RlmtNice,
-        RlimitKind::Nofile => Type::RlmtNofile,
-        RlimitKind::Nproc => Type::RlmtNproc,
-        RlimitKind::Rss => Type::RlmtRss,
-        RlimitKind::Rtprio => Type::RlmtRtprio,
-        RlimitKind::Rttime => Type::RlmtRttime,
-        RlimitKind::Sigpending => Type::RlmtSigpending,
-        RlimitKind::Stack => Type::RlmtStack,
-    }
 }
 
 fn command(cmd: &str, user: &str, env: std::collections::BTreeMap<String, String>) -> v1::CommandInfo {
@@ -289,7 +291,8 @@ fn discovery(
         visibility: Some(if port.is_listed() { Wire::External } else { Wire::Cluster } as i32),
         labels: port.vip.as_ref().map(|vip| {
             let label = labels::label(format!("VIP_{}", ids.uuid()), format!("{}:{}", vip.prefix, vip.port));
-            Box::new(v1::Labels { labels: vec![label] })
+            let labels = std::iter::once(label).chain(network_scope(requirement.pod_spec)).collect();
+            Box::new(v1::Labels { labels })
         }),
     };
     let ports: Vec<_> = ports.iter().map(|one| port(one, ids)).collect();
@@ -299,6 +302,12 @@ fn discovery(
         ports: (!ports.is_empty()).then(|| Box::new(v1::Ports { ports })),
         ..Default::default()
     }
+}
+
+/// Where a virtual address leads; said of pods with networks only.
+fn network_scope(pod: &PodSpec) -> Option<v1::Label> {
+    let scope = if pod.uses_host_ports() { "host" } else { "container" };
+    (!pod.networks.is_empty()).then(|| labels::label(labels::NETWORK_SCOPE, scope))
 }
 
 fn seconds(secs: u32) -> v1::DurationInfo {

@@ -29,6 +29,10 @@ pub const READINESS_CHECK: &str = "readiness_check";
 pub const DCOS_SPACE: &str = "DCOS_SPACE";
 /// Prefix of the labels that tell the executor where a volume belongs: `volume:<persistence id>` = path of the specification.
 pub const VOLUME_PREFIX: &str = "volume:";
+/// Prefix of the labels that tell the executor where a mount belongs: `mount:<name>` = path of the specification.
+pub const MOUNT_PREFIX: &str = "mount:";
+/// Label of a port with a virtual address: whether the address leads into the container's network or to its agent.
+pub const NETWORK_SCOPE: &str = "network-scope";
 
 /// Between two attributes.
 const ATTRIBUTES_SEPARATOR: char = ';';
@@ -41,6 +45,11 @@ pub(crate) fn label(key: impl Into<String>, value: impl Into<String>) -> v1::Lab
 /// The label that tells where a volume belongs.
 pub(crate) fn volume(id: &PersistenceId, path: &str) -> v1::Label {
     label(format!("{VOLUME_PREFIX}{id}"), path)
+}
+
+/// The label that tells where a mount belongs.
+pub(crate) fn mount(name: &str, path: &str) -> v1::Label {
+    label(format!("{MOUNT_PREFIX}{name}"), path)
 }
 
 /// Labels of a task of this instance on the agent of this offer, with those of its author; sorted by key.

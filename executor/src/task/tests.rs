@@ -99,12 +99,12 @@ fn checks_are_read_with_the_defaults_of_mesos() {
 
 #[test]
 fn volumes_have_a_place() {
-    let link = |place: &str| VolumeLink { id: "v1".to_owned(), place: place.to_owned() };
+    let link = |place: &str| VolumeLink { kind: LinkKind::Volume, id: "v1".to_owned(), place: place.to_owned() };
     assert_eq!(Plan::from_wire(&volume("v1", Some("data"))).unwrap().volumes, [link("data")]);
     assert_eq!(Plan::from_wire(&volume("v1", Some("a/b/"))).unwrap().volumes, [link("a/b")]);
     for wrong in ["", "/data", "../data", "a/../b", "."] {
         let result = Plan::from_wire(&volume("v1", Some(wrong)));
-        assert!(matches!(result, Err(Error::VolumePlace { .. })), "{wrong:?}: {result:?}");
+        assert!(matches!(result, Err(Error::VolumePlace(..))), "{wrong:?}: {result:?}");
     }
     let error = Plan::from_wire(&volume("v1", None)).unwrap_err();
     assert_eq!(error, Error::VolumeWithoutPlace("v1".to_owned()));

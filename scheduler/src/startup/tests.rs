@@ -71,10 +71,11 @@ fn problems_of_the_environment_the_specification_and_the_folder_come_in_one_repo
 
 #[test]
 fn a_feature_that_is_not_honoured_yet_is_a_reason_not_to_start() {
-    let image = SPEC.replace("    count:", "    image: busybox\n    count:");
-    let folder = Folder::new(&image);
+    let encrypted =
+        SPEC.replace("        memory: 32", "        memory: 32\n        transport-encryption: [{name: a, type: TLS}]");
+    let folder = Folder::new(&encrypted);
     let text = folder.refused(folder.input(GOOD));
-    let wanted = "FOLDER/svc.yml:4:5: error[MST-SPEC-0019] pods.hello.image: container images are not supported";
+    let wanted = "FOLDER/svc.yml:11:9: error[MST-SPEC-0019] pods.hello.tasks.server.transport-encryption: transport encryption is";
     assert!(text.starts_with(wanted), "{text}");
     // The file itself is fine, and a service made of it in code is refused all the same.
     let vars = GOOD.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -82,7 +83,7 @@ fn a_feature_that_is_not_honoured_yet_is_a_reason_not_to_start() {
     let mut input = folder.input(GOOD);
     input.source = Source::Service(Box::new(spec));
     let text = folder.refused(input);
-    assert!(text.starts_with("pods.hello: container images are not supported"), "{text}");
+    assert!(text.starts_with("pods.hello.tasks.server: transport encryption is not supported"), "{text}");
 }
 
 #[test]

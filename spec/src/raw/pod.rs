@@ -98,7 +98,7 @@ pub(crate) fn pod(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Pod>
         field.uses(Feature::PodIpc, problems);
         Some(mode)
     });
-    let shm_size_mb = shm_size(&mut fields, Feature::PodShm, problems).map(|(size, _)| size);
+    let shm_size_mb = shm_size(&mut fields, Some(Feature::PodShm), problems).map(|(size, _)| size);
     let sets = fields.optional("resource-sets").map(|field| field.named(problems)).unwrap_or_default();
     let resource_sets = sets.iter().filter_map(|field| placed(field, resources::set(field, problems)?)).collect();
     let mut tasks = Vec::new();
@@ -107,7 +107,8 @@ pub(crate) fn pod(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Pod>
         if entries.is_empty() && field.try_named().is_some() {
             problems.push(Code::EmptyCollection, &field.path, &field.key.span, "is empty; at least one task is needed");
         }
-        tasks = entries.iter().filter_map(|entry| placed(entry, task::task(entry, problems)?)).collect();
+        let is_alone = entries.len() == 1;
+        tasks = entries.iter().filter_map(|entry| placed(entry, task::task(entry, is_alone, problems)?)).collect();
     }
     fields.finish(Section::Pod, problems);
     Some(Pod {
@@ -240,14 +241,16 @@ pub(super) fn ipc_mode(field: &Field<'_>, problems: &mut Problems<'_>) -> Option
     field.word(parse, &["PRIVATE", "SHARE_PARENT"], problems).map(|word| word.value)
 }
 
-/// A size of shared memory in MB with its field.
+/// A size of shared memory in MB with its field; it uses the feature, if that is one here.
 pub(super) fn shm_size<'t>(
     fields: &mut Fields<'t>,
-    feature: Feature,
+    feature: Option<Feature>,
     problems: &mut Problems<'_>,
 ) -> Option<(u32, Field<'t>)> {
     let field = fields.number("shm-size", problems)?;
     let size = field.int(0..=i64::from(i32::MAX), problems)?;
-    field.uses(feature, problems);
+    if let Some(feature) = feature {
+        field.uses(feature, problems);
+    }
     Some((size.value as u32, field))
 }

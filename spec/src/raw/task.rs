@@ -56,8 +56,8 @@ pub(crate) struct Discovery {
     pub(crate) prefix: Option<(String, Span)>,
 }
 
-/// Reads a task.
-pub(crate) fn task(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Task> {
+/// Reads a task; `is_alone` says that its pod has no other.
+pub(crate) fn task(field: &Field<'_>, is_alone: bool, problems: &mut Problems<'_>) -> Option<Task> {
     let mut fields = field.map(problems)?;
     let goal = fields.required("goal", "RUNNING, FINISH or ONCE", problems).and_then(|field| goal(&field, problems));
     let essential = fields.optional("essential").and_then(|field| field.boolean(problems)).unwrap_or(true);
@@ -86,7 +86,7 @@ pub(crate) fn task(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Tas
     if let Some(field) = encryption_field.filter(|_| !transport_encryption.is_empty()) {
         field.uses(Feature::TransportEncryption, problems);
     }
-    let (ipc_mode, shm_size_mb) = shared_memory(&mut fields, problems);
+    let (ipc_mode, shm_size_mb) = shared_memory(&mut fields, is_alone, problems);
     fields.finish(Section::Task, problems);
     Some(Task {
         goal,
@@ -246,13 +246,19 @@ fn encryption(field: &Field<'_>, problems: &mut Problems<'_>) -> Vec<TransportEn
     specs
 }
 
-fn shared_memory(fields: &mut Fields<'_>, problems: &mut Problems<'_>) -> (Option<IpcMode>, Option<u32>) {
+fn shared_memory(
+    fields: &mut Fields<'_>,
+    is_alone: bool,
+    problems: &mut Problems<'_>,
+) -> (Option<IpcMode>, Option<u32>) {
     let mode = fields.optional("ipc-mode").and_then(|field| {
         let mode = pod::ipc_mode(&field, problems)?;
-        field.uses(Feature::TaskIpc, problems);
+        if !is_alone && mode == IpcMode::Private {
+            field.uses(Feature::TaskIpc, problems);
+        }
         Some(mode)
     });
-    let size = pod::shm_size(fields, Feature::TaskShm, problems);
+    let size = pod::shm_size(fields, (!is_alone).then_some(Feature::TaskShm), problems);
     if let Some((_, field)) = size.as_ref().filter(|_| mode == Some(IpcMode::ShareParent)) {
         let message = "a task that shares the memory of its pod, ipc-mode SHARE_PARENT, has no size of its own";
         problems.push(Code::ContradictoryKeys, &field.path, &field.key.span, message);

@@ -20,19 +20,6 @@ fn not_yet(rows: &str, input: Input, path: &str) {
 
 #[test]
 fn what_is_kept_and_refused_at_the_start() {
-    let networks = "networks: {dcos: {}}";
-    not_yet("2.4/network-info 2.5/no-host-resources 2.15/scope-label", pod(networks), "pods.p.networks");
-    let bridge = "networks: {mesos-bridge: {}}";
-    not_yet("2.5/automatic", pod(bridge), "pods.p.networks");
-    not_yet("2.4/image", pod("image: a"), "pods.p.image");
-    not_yet("2.4/mounted-volumes", pod("secrets: {a: {secret: s, file: f}}"), "pods.p.secrets");
-    let host = "host-volumes: {a: {host-path: /a, container-path: b}}";
-    not_yet("2.4/mounted-volumes", pod(host), "pods.p.host-volumes");
-    let external = |driver: &str| {
-        pod(&format!("external-volumes: {{a: {{type: DOCKER, container-path: b, driver-name: {driver}}}}}"))
-    };
-    not_yet("2.4/mounted-volumes 2.10/pxd-name", external("pxd"), "pods.p.external-volumes");
-    not_yet("2.10/other-name", external("other"), "pods.p.external-volumes");
     not_yet("4.3/pre-reserved", pod("pre-reserved-role: r"), "pods.p.pre-reserved-role");
     let encryption = "transport-encryption: [{name: a, type: TLS}]";
     not_yet("4.5/tls-secret", task(encryption), "pods.p.tasks.t.transport-encryption");
