@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use mainstay_proto::v1;
 use mainstay_spec::placement::{Key, Neighbour, Rule};
-use mainstay_spec::{PodSpec, ResourceSet};
+use mainstay_spec::{NetworkSpec, PodSpec, PortRange, PortSpec, ResourceSet};
 
 use super::evaluate::Evaluation;
 use super::fixture::{World, mount_volume, pod, port, redact, root_volume, scalar, set, task, units};
@@ -22,6 +22,7 @@ const fn can_fail(reason: &Reason) -> bool {
         Reason::ExecutorMissing { .. }
         | Reason::ExecutorForeign { .. }
         | Reason::ExecutorEnding { .. }
+        | Reason::ExecutorElsewhere { .. }
         | Reason::UnknownRule
         | Reason::MatchesNot { .. }
         | Reason::KeyAbsent { .. }
@@ -41,6 +42,7 @@ const fn can_fail(reason: &Reason) -> bool {
         | Reason::PortMissing { .. }
         | Reason::PortTaken { .. }
         | Reason::NoPortLeft { .. }
+        | Reason::NoPortOfNetwork { .. }
         | Reason::VolumeInsufficient { .. }
         | Reason::NoMount { .. }
         | Reason::VolumeMissing { .. } => true,
@@ -67,6 +69,7 @@ const fn can_fail(reason: &Reason) -> bool {
         | Reason::OfRunningExecutor { .. }
         | Reason::PortNew { .. }
         | Reason::PortReserved { .. }
+        | Reason::PortOfNetwork { .. }
         | Reason::VolumeNew { .. }
         | Reason::VolumeReserved { .. }
         | Reason::VolumeCreatedAgain { .. }
@@ -216,6 +219,18 @@ fn running_executor(failures: &mut Failures) {
         executor.info = prost::Message::encode_to_vec(&wire).into();
     }
     failures.add(&foreign.evaluate(&["agent"], Recovery::Transient));
+
+    let mut elsewhere = running();
+    elsewhere.pod_mut().image = Some("busybox".into());
+    failures.add(&elsewhere.evaluate(&["agent"], Recovery::None));
+}
+
+/// A pod in a network of its own that has no number left.
+fn network(failures: &mut Failures) {
+    let taken = PortSpec { ranges: vec![PortRange { begin: 80, end: 80 }], ..port("any", None) };
+    let mut world = one(ResourceSet { ports: vec![port("fixed", Some(80)), taken], ..set("s") });
+    world.pod_mut().networks = vec![NetworkSpec { name: "dcos".into(), ..NetworkSpec::default() }];
+    failures.add(&world.evaluate(&["server"], Recovery::None));
 }
 
 #[test]
@@ -225,6 +240,7 @@ fn every_reason_to_fail_comes_out_of_an_evaluation() {
     new_pod(&mut failures);
     placed_pod(&mut failures);
     running_executor(&mut failures);
+    network(&mut failures);
     let lines: Vec<_> = failures.0.iter().map(|(name, line)| format!("{name} -> {line}")).collect();
     insta::assert_snapshot!("every_failure", lines.join("\n"));
     let mut expected: Vec<_> = all().iter().filter(|reason| can_fail(reason)).map(variant).collect();
