@@ -174,7 +174,7 @@ impl fmt::Display for Explanation {
             }
             Waiting::Earlier { name } => write!(f, "waits for {name}"),
             Waiting::Held { what } => write!(f, "held by an operator; continue {what}"),
-            Waiting::Delayed { until } => write!(f, "held back after failures until {until}"),
+            Waiting::Delayed { until } => write!(f, "held back after failures until {}", until.utc()),
             Waiting::OtherPlan => f.write_str("waits for another plan that works on the same pod"),
             Waiting::Ending { task } => write!(f, "waits for {task} to end"),
             Waiting::Launched { tasks } => {
