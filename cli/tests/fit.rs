@@ -49,7 +49,7 @@ fn what_does_not_fit_is_explained_and_the_rest_is_placed_all_the_same() {
 #[test]
 fn the_guide_shows_what_is_printed() {
     let guide = include_str!("../../docs/placement.md");
-    let indented = |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let indented = |text: &str| text.lines().flat_map(|line| ["    ", line, "\n"]).collect::<String>();
     let shown = |text: &str| assert!(guide.contains(&indented(text.trim_end())), "missing:\n{}", indented(text));
     let folder = Folder::new(&[("svc.yml", TWO_PODS), ("agents.yml", AGENTS)]);
     shown(TWO_PODS);
@@ -215,7 +215,8 @@ fn regions_other_than_the_masters_are_not_offered() {
 #[test]
 fn what_cannot_be_used_is_said_with_its_place() {
     let mut said = String::new();
-    let many = (0..200).map(|index| format!("- {{hostname: a{index}, cpus: x, mem: 1}}\n")).collect::<String>();
+    let many =
+        (0..200).map(|index| format!("- {{hostname: a{index}, cpus: x, mem: 1}}")).collect::<Vec<_>>().join("\n");
     for (name, text) in [
         ("empty.yml", ""),
         ("blank.json", " \n\n"),

@@ -4,6 +4,8 @@
 #[path = "support/folder.rs"]
 mod folder;
 
+use std::fmt::Write as _;
+
 use folder::{Folder, TWO_PODS};
 
 /// As a master sends it in JSON: one agent with room, one without the port, one too small and held by somebody else.
@@ -84,11 +86,11 @@ fn what_is_no_offer_is_left_out_with_a_note_or_refused() {
         ("two-pods-role", "others"),
     ] {
         assert!(OFFERS.contains(from), "{from}");
-        said.push_str(&format!("# {from} -> {to}\n"));
+        writeln!(said, "# {from} -> {to}").unwrap();
         said.push_str(&ask(&OFFERS.replace(from, to), &["proxy"]));
     }
     for offers in ["", "nonsense", "{", "{\"offers\": 3}", "{\"offers\": {\"offers\": []}}", "[{\"agent_id\": 1}]"] {
-        said.push_str(&format!("# {offers}\n"));
+        writeln!(said, "# {offers}").unwrap();
         said.push_str(&ask(offers, &[]));
     }
     said.push_str(&ask(OFFERS, &["data-2"]));

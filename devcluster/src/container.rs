@@ -22,7 +22,7 @@ pub(crate) fn prepare(executor: &v1::ExecutorInfo, sandbox: &Path) -> Result<Vec
         return Err(format!("the embedded cluster has no secrets: variable {} cannot be set", secret.name));
     }
     let Some(container) = executor.container.as_deref() else { return Ok(Vec::new()) };
-    let image = container.mesos.iter().filter_map(|mesos| mesos.image.as_deref()).next();
+    let image = container.mesos.iter().find_map(|mesos| mesos.image.as_deref());
     if let Some(image) = image {
         let name = image.docker.as_deref().map_or("", |docker| docker.name.as_str());
         return Err(format!("the embedded cluster has no images: {name} cannot be used"));

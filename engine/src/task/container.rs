@@ -17,6 +17,8 @@
 //! Invariant: depends on the specification and the chosen ports only.
 //! Source: Mesos v1 `ContainerInfo`; of a custom executor's task Mesos looks at nothing of it.
 
+use std::fmt::Write as _;
+
 use mainstay_proto::v1;
 use mainstay_spec::{ExternalVolumeSpec, IpcMode, NetworkSpec, PodSpec, RlimitKind, RlimitSpec, VolumeMode};
 
@@ -128,7 +130,10 @@ fn file_name(path: &str) -> String {
     for byte in path.trim_end_matches('/').bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => name.push(char::from(byte)),
-            other => name.push_str(&format!("={other:02x}")),
+            other => {
+                // Writing to a String cannot fail.
+                let _ = write!(name, "={other:02x}");
+            }
         }
     }
     name
@@ -400,6 +405,8 @@ mod tests {
         assert!(accepted.records.iter().all(|record| record.info.container.is_none()));
     }
 
+    type Edit = fn(&mut PodSpec);
+
     #[test]
     fn a_task_joins_the_same_container_and_a_plan_refuses_another() {
         let mut world = World::new(pod());
@@ -408,7 +415,7 @@ mod tests {
         let Some(Operation { launch: Some(launch), .. }) = joined.operations.last() else { panic!("a LAUNCH") };
         assert_eq!(launch.task_infos[0].executor.as_deref(), world.master.executor.as_ref(), "byte for byte");
 
-        let changes: [(&str, fn(&mut PodSpec)); 5] = [
+        let changes: [(&str, Edit); 5] = [
             ("image", |pod| pod.image = Some("registry/hello:2".into())),
             ("no image", |pod| pod.image = None),
             ("host volumes", |pod| pod.host_volumes.clear()),

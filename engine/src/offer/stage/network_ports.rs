@@ -17,9 +17,9 @@ pub(in crate::offer) const LAST: u16 = 2025;
 
 /// Finds a number for every port of the set; `None` when it has none. `taken` are numbers that tasks of the
 /// pod have.
-pub(in crate::offer) fn evaluate<'a>(
+pub(in crate::offer) fn evaluate(
     pod: &PodSpec,
-    draft: &mut SetDraft<'a>,
+    draft: &mut SetDraft<'_>,
     stored: &Stored<'_>,
     taken: &[u16],
 ) -> Option<Outcome> {
