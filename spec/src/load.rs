@@ -131,13 +131,13 @@ fn template_report(source: Source<'_>, errors: Vec<SyntaxError>) -> Report {
 /// Reads `KEY=VALUE` lines, as they stand beside a specification to render it.
 ///
 /// Shape: one variable a line; blank lines and lines that begin with `#` are skipped; a value may stand in single or
-/// double quotes, which are dropped, and may be empty.
+/// double quotes, which are dropped, and may be empty. A byte order mark before all is no part of the first name.
 /// Errors: every line that is none of these, joined with line ends.
 pub fn parse_env(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut variables = BTreeMap::new();
     let mut errors = String::new();
     let mut seen = BTreeSet::new();
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;

@@ -263,7 +263,10 @@ impl<'t> Problems<'t> {
         let rendered = self.places.rendered;
         let mut lines: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for missing in &rendered.missing {
-            lines.entry(&missing.name).or_default().push(missing.position.line);
+            let lines = lines.entry(&missing.name).or_default();
+            if lines.last() != Some(&missing.position.line) {
+                lines.push(missing.position.line);
+            }
         }
         let mut seen = BTreeSet::new();
         for used in rendered.uses.iter().filter(|used| used.kind.is_printed()) {

@@ -15,6 +15,8 @@ impl Scalar {
     pub const ZERO: Self = Self(0);
     /// Above this a double no longer holds every thousandth exactly.
     const MAX_MILLIS: u64 = 1 << 53;
+    /// The largest amount.
+    pub(crate) const MAX: Self = Self(Self::MAX_MILLIS);
 
     /// The amount of `millis` thousandths.
     pub const fn from_millis(millis: u64) -> Self {

@@ -160,6 +160,8 @@ fn environment_files_are_read_line_by_line() {
         error,
         "line 2: \"no pair\" is not KEY=VALUE\nline 3: A is given twice\nline 4: \"=x\" is not KEY=VALUE"
     );
+    let marked = parse_env("\u{feff}A=1\nB=2\n").unwrap();
+    assert_eq!(marked.keys().collect::<Vec<_>>(), ["A", "B"], "a byte order mark is no part of a name");
 }
 
 proptest! {

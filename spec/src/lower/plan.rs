@@ -22,8 +22,12 @@ pub(super) fn lower(
     pods: &[Lowered],
     problems: &mut Problems<'_>,
 ) -> Vec<PlanSpec> {
+    let has_deploy = raw.iter().flat_map(|plans| &plans.value).any(|plan| plan.name.value == "deploy");
+    if !has_deploy {
+        warn_of_generated_conflicts(pods, problems);
+    }
     let Some(Placed { value: plans, path, name }) = raw else { return Vec::new() };
-    if !plans.iter().any(|plan| plan.name.value == "deploy") {
+    if !has_deploy {
         let message = "there is no plan deploy; the generated one launches every task of every pod";
         let help = "add a plan deploy when some tasks belong to other plans only".to_owned();
         problems.push_with_help(Code::GeneratedDeployPlan, &path, &name.span, message, Some(help));
@@ -132,6 +136,18 @@ fn check_tasks(entry: &Entry, pod: &Lowered, problems: &mut Problems<'_>) {
         }
         let names: Vec<String> = step.iter().map(|task| task.value.clone()).collect();
         warn_of_conflict(pod, &names, &entry.path, &entry.key.span, problems);
+    }
+}
+
+/// The generated deploy plan launches all tasks of an instance in one step.
+fn warn_of_generated_conflicts(pods: &[Lowered], problems: &mut Problems<'_>) {
+    for pod in pods.iter().filter(|pod| pod.spec.count > 0) {
+        let tasks: Vec<String> = pod.spec.tasks.iter().map(|task| task.name.clone()).collect();
+        let Some(conflict) = pod.spec.step_conflict(&tasks) else { continue };
+        let message = format!("{conflict}; the step of the generated deploy plan will be in error");
+        let help = Some("write a plan deploy that has them in steps of their own".to_owned());
+        let (path, at) = &pod.at;
+        problems.push_with_help(Code::StepConflict, path, at, message, help);
     }
 }
 

@@ -23,6 +23,8 @@ use crate::{
 /// A pod with the places that rules across pods need.
 pub(super) struct Lowered {
     pub(super) spec: PodSpec,
+    /// Keys that lead to it, and the place of its name.
+    pub(super) at: (String, Span),
     /// Whether the number of instances could be read; otherwise nothing is said about indexes.
     pub(super) has_count: bool,
     /// Names of all its tasks, also of those that could not be read.
@@ -44,6 +46,7 @@ pub(super) fn lower(
     check_user(&pod, service_user, problems);
     let placement = pod.placement.and_then(|text| placement(&text, &path, &name.value, inputs, problems));
     let mut lowered = Lowered {
+        at: (path, name.span),
         spec: PodSpec {
             pod_type: name.value,
             count: pod.count.unwrap_or(0),

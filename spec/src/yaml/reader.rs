@@ -169,13 +169,15 @@ impl<'t> Field<'t> {
         let digits = text.trim().replace('_', "");
         let number = digits.parse::<i64>().ok().or_else(|| {
             let float = digits.parse::<f64>().ok().filter(|float| float.is_finite() && looks_numeric(&digits))?;
-            (float.abs() < 9e15).then_some(float.trunc() as i64)
+            // The conversion stops at the largest number; where that is allowed, it would pass for what was written.
+            (float.abs() < 9e15 || *range.end() < i64::MAX).then_some(float.trunc() as i64)
         });
-        let allowed = format!("a whole number from {} to {} is needed", range.start(), range.end());
-        let allowed = if *range.end() >= i64::from(i32::MAX) {
+        // An end that nobody comes near is only named to who is beyond it.
+        let is_open = *range.end() >= i64::from(i32::MAX) && number.is_none_or(|number| number < *range.start());
+        let allowed = if is_open {
             format!("a whole number of at least {} is needed", range.start())
         } else {
-            allowed
+            format!("a whole number from {} to {} is needed", range.start(), range.end())
         };
         let Some(number) = number else {
             problems.found(Code::WrongType, &self.path, self.span(), text, &allowed);
@@ -203,7 +205,12 @@ impl<'t> Field<'t> {
         };
         let amount = Scalar::from_f64(number).filter(|amount| !amount.is_zero());
         if amount.is_none() {
-            problems.found(Code::OutOfRange, &self.path, self.span(), text.trim(), allowed);
+            let allowed = match number {
+                ..=0.0 => allowed.to_owned(),
+                ..1.0 => "at least 0.001, the smallest amount, is needed".to_owned(),
+                _ => format!("at most {}, the largest amount, is needed", Scalar::MAX),
+            };
+            problems.found(Code::OutOfRange, &self.path, self.span(), text.trim(), &allowed);
         }
         amount
     }

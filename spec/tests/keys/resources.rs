@@ -17,9 +17,11 @@ fn port(keys: &str) -> PortSpec {
 fn cpus() {
     assert_eq!(resources("cpus: 0.1").cpus, Some(Scalar::from_millis(100)));
     assert_eq!(resources("cpus: '2'").cpus, Some(Scalar::from_units(2)));
-    for value in ["0", "-1", "0.0001"] {
+    for value in ["0", "-1"] {
         refused(&format!("cpus: {value}"), Code::OutOfRange, "cpus", "a number greater than 0");
     }
+    refused("cpus: 0.0001", Code::OutOfRange, "cpus", "at least 0.001");
+    refused("cpus: 1e300", Code::OutOfRange, "cpus", "at most 9007199254740.992");
     refused("cpus: lots", Code::WrongType, "cpus", "a number greater than 0");
     refused("cpus: inf", Code::WrongType, "cpus", "a number greater than 0");
 }
@@ -36,6 +38,8 @@ fn memory() {
     assert_eq!(resources("memory: 256.9").memory_mb, Some(Scalar::from_units(256)));
     refused("memory: 0", Code::OutOfRange, "memory", "at least 1");
     refused("memory: -5", Code::OutOfRange, "memory", "at least 1");
+    refused("memory: 2147483648", Code::OutOfRange, "memory", "from 1 to 2147483647");
+    refused("memory: 1e300", Code::OutOfRange, "memory", "from 1 to 2147483647");
 }
 
 #[test]
@@ -81,7 +85,8 @@ fn resource_limits() {
 fn resource_sets() {
     let text = "name: n\npods: {p: {count: 1, resource-sets: {s: {cpus: 1, memory: 2, gpus: 3, ports: {a: {port: 1}}, \
                 volumes: {v: {path: v, type: ROOT, size: 1}}, resource-limits: {cpus: 2}}, unused: {cpus: 1}}, tasks: \
-                {a: {goal: ONCE, cmd: x, resource-set: s}, b: {goal: ONCE, cmd: x, resource-set: s}}}}\n";
+                {a: {goal: ONCE, cmd: x, resource-set: s}, b: {goal: ONCE, cmd: x, resource-set: s}}}}\n\
+                plans: {deploy: {phases: {p: {pod: p, steps: [{default: [[a], [b]]}]}}}}\n";
     let spec = service(text);
     is_fine(text);
     assert_eq!(spec.pods[0].resource_sets.iter().map(|set| set.id.as_str()).collect::<Vec<_>>(), ["s", "unused"]);

@@ -232,7 +232,7 @@ fn discovery() {
     task_refuses("discovery: {visibility: ALL}", Code::UnknownWord, "discovery.visibility", "allowed: FRAMEWORK");
     let text = "name: n\npods: {a: {count: 1, tasks: {t: {goal: ONCE, cmd: x, cpus: 1, discovery: {prefix: p}}, u: {goal: \
                 ONCE, cmd: x, cpus: 1, discovery: {prefix: p}}}}, b: {count: 1, tasks: {t: {goal: ONCE, cmd: x, cpus: 1, \
-                discovery: {prefix: q}}}}}\n";
+                discovery: {prefix: q}}}}}\nplans: {deploy: {phases: {p: {pod: a, steps: [{default: [[t], [u]]}]}}}}\n";
     is_fine(text);
     let shared = text.replace("prefix: q", "prefix: p");
     refuses(&shared, Code::SharedDiscoveryPrefix, "pods.b.tasks.t.discovery.prefix", "cannot share DNS names");
