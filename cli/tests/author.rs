@@ -551,6 +551,38 @@ fn a_package_of_many_variables_in_one_line_takes_no_longer_than_its_size_asks_fo
     assert!(since.elapsed() < std::time::Duration::from_secs(20), "{:?}", since.elapsed());
 }
 
+/// The same of many mistakes, of which not all are told.
+#[test]
+fn options_with_many_mistakes_in_one_line_take_no_longer_than_their_size_asks_for() {
+    let mut options = "\u{feff}{\"o0\":\"x\"".to_owned();
+    for at in 1..40_000 {
+        write!(options, ",\"o{at}\":\"{}\"", "x".repeat(50)).unwrap();
+    }
+    let folder = Folder::package();
+    folder.write("options.json", (options + "}").as_bytes());
+    let since = std::time::Instant::now();
+    let (code, _, err) = folder.run(&["check", "svc.yml", "--universe", "package", "--options", "options.json"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.starts_with("mainstay: note: options.json:1:7: o0: there is no such option"), "{err}");
+    assert!(err.contains("\nmainstay: note: there are more than 100 of these; the others are not shown\n"), "{err}");
+    assert!(since.elapsed() < std::time::Duration::from_secs(20), "{:?}", since.elapsed());
+}
+
+#[test]
+fn lines_of_a_variable_that_is_not_set_are_told_once_each() {
+    let folder = Folder::new(&[("svc.yml", &("# {{A}} {{A}}\n".repeat(30) + "# {{B}} {{B}}\n"))]);
+    let (code, _, err) = folder.run(&["render", "svc.yml"]);
+    assert_eq!(code, 0, "{err}");
+    let lines: Vec<_> = (1..=20).map(|line| line.to_string()).collect();
+    let warning = |place: &str, name: &str, lines: &str| {
+        format!(
+            "svc.yml:{place}: warning[MST-SPEC-0006]: the variable {name} is not set; nothing is put in its place{lines}\n"
+        )
+    };
+    let expected = warning("1:3", "A", &format!(" (lines {})", lines.join(", "))) + &warning("31:3", "B", "");
+    assert_eq!(err, expected);
+}
+
 const RICH: &str = "\
 name: /team/rich
 pods:

@@ -14,6 +14,7 @@
 //! Source: the SDK's start order and exit codes.
 
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,6 +57,9 @@ pub const EXIT_API: u8 = 9;
 pub const EXECUTOR: &str = "mainstay-executor";
 /// Largest specification file read.
 const SPEC_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Largest configuration template read; a store of the SDK holds a quarter of it.
+const TEMPLATE_BYTES: u64 = 4 * 1024 * 1024;
 /// How often a port in use is tried, and the wait between.
 const BIND_TRIES: u32 = 6;
 const BIND_WAIT: Duration = Duration::from_millis(200);
@@ -320,17 +324,33 @@ pub fn load(path: &Path, vars: &Vars) -> Result<Loaded, String> {
 /// Reads a configuration template: below the folder of the specification, also when its path looks absolute, or, as the
 /// older generation of the SDK does, below the working directory.
 ///
-/// Errors: why the one below the folder cannot be read, or the other where only that is there.
+/// Errors: why the one below the folder cannot be read, or the other where only that is there. Pipes, devices and files of more than 4 MiB
+/// are not read.
 pub fn read_template(folder: &Path, path: &str) -> Result<String, String> {
     let relative = path.trim_start_matches('/');
-    let beside = match std::fs::read_to_string(folder.join(relative)) {
+    let beside = match read_regular(&folder.join(relative)) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => error,
         other => return other.map_err(|error| error.to_string()),
     };
-    match std::fs::read_to_string(relative) {
+    match read_regular(Path::new(relative)) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(beside.to_string()),
         other => other.map_err(|error| error.to_string()),
     }
+}
+
+/// Reads a whole text file. A pipe would never end and a device perhaps never, so neither is opened.
+fn read_regular(path: &Path) -> std::io::Result<String> {
+    let metadata = std::fs::metadata(path)?;
+    let refuse = |why: String| Err(std::io::Error::other(why));
+    if !metadata.is_file() {
+        return refuse("it is not a regular file".to_owned());
+    }
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(TEMPLATE_BYTES + 1).read_to_string(&mut text)?;
+    if read as u64 > TEMPLATE_BYTES {
+        return refuse(format!("it has more than the {TEMPLATE_BYTES} bytes allowed"));
+    }
+    Ok(text)
 }
 
 /// Adds plans made in code.

@@ -22,6 +22,18 @@ use super::text_file;
 /// Deepest nesting of options followed.
 const MAX_DEPTH: usize = 64;
 
+/// Most notes and most problems told: whoever has more sees the same mistake many times, and each place has to be searched for.
+const MAX_TOLD: usize = 100;
+
+/// Adds a sentence while there is room.
+fn tell(list: &mut Vec<String>, sentence: impl FnOnce() -> String) {
+    match list.len() {
+        ..MAX_TOLD => list.push(sentence()),
+        MAX_TOLD => list.push(format!("there are more than {MAX_TOLD} of these; the others are not shown")),
+        _ => {}
+    }
+}
+
 /// Where a package takes a variable from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trace {
@@ -74,8 +86,10 @@ pub(crate) fn read(folder: &Path, options: Option<&Path>) -> Result<Package, Vec
         .render_value(&context, Dialect::Package)
         .map_err(|error| vec![format!("{}: {error}", files.template_name)])?;
     for missing in &rendered.missing {
-        let place = format!("{}:{}", files.template_name, missing.position);
-        package.notes.push(format!("{place}: there is no option {}; nothing is put in its place", missing.name));
+        tell(&mut package.notes, || {
+            let place = format!("{}:{}", files.template_name, missing.position);
+            format!("{place}: there is no option {}; nothing is put in its place", missing.name)
+        });
     }
     let app: Value = serde_json::from_str(&rendered.text).map_err(|error| vec![no_json(&files, &rendered, &error)])?;
     variables(&files, &rendered, &app, &mut package)?;
@@ -137,11 +151,12 @@ fn context(files: &Files, notes: &mut Vec<String>) -> Result<Context, Vec<String
     }
     let mut problems = Vec::new();
     for finding in schema.map(|schema| schema::check(schema, &merged)).unwrap_or_default() {
-        let path: Vec<&str> = finding.path.iter().map(String::as_str).collect();
-        let place = place(files, &path);
-        let name = if path.is_empty() { String::new() } else { format!("{}: ", path.join(".")) };
-        let text = format!("{place}: {name}{}", finding.message);
-        if finding.is_error { problems.push(text) } else { notes.push(text) }
+        tell(if finding.is_error { &mut problems } else { &mut *notes }, || {
+            let path: Vec<&str> = finding.path.iter().map(String::as_str).collect();
+            let place = place(files, &path);
+            let name = if path.is_empty() { String::new() } else { format!("{}: ", path.join(".")) };
+            format!("{place}: {name}{}", finding.message)
+        });
     }
     if !problems.is_empty() {
         return Err(problems);
@@ -236,15 +251,17 @@ fn variables(files: &Files, rendered: &Rendered, app: &Value, package: &mut Pack
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Bool(_) | Value::Number(_) => {
-                package.notes.push(format!("{}: Marathon wants the value of {variable} in quotes", place()));
+                let note = || format!("{}: Marathon wants the value of {variable} in quotes", place());
+                tell(&mut package.notes, note);
                 value.to_string()
             }
             Value::Object(object) if object.contains_key("secret") => {
-                package.notes.push(format!("{}: {variable} is a secret; it has no value here", place()));
+                tell(&mut package.notes, || format!("{}: {variable} is a secret; it has no value here", place()));
                 continue;
             }
             other => {
-                problems.push(format!("{}: {variable} is {}; Marathon takes text only", place(), kind(other)));
+                let problem = || format!("{}: {variable} is {}; Marathon takes text only", place(), kind(other));
+                tell(&mut problems, problem);
                 continue;
             }
         };

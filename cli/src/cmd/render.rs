@@ -256,17 +256,21 @@ fn unused<'a>(variables: &'a Variables, template: &Template) -> Vec<Unused<'a>> 
 
 /// A warning for each variable that was printed while unset, at its first tag.
 fn missing(file: &SpecFile, rendered: &Rendered) -> String {
-    let mut places: BTreeMap<&str, (Position, Vec<String>)> = BTreeMap::new();
+    let mut places: BTreeMap<&str, (Position, Vec<usize>)> = BTreeMap::new();
     for missing in &rendered.missing {
         let (_, lines) = places.entry(&missing.name).or_insert((missing.position, Vec::new()));
-        lines.push(missing.position.line.to_string());
+        if lines.last() != Some(&missing.position.line) {
+            lines.push(missing.position.line);
+        }
     }
     let mut places: Vec<_> = places.into_iter().collect();
     places.sort_by_key(|(_, (position, _))| *position);
     let code = Code::VariableUnset;
     let mut text = String::new();
     for (name, (position, lines)) in places {
-        let all = if lines.len() > 1 { format!(" (lines {})", lines.join(", ")) } else { String::new() };
+        // As many as `check` shows.
+        let shown: Vec<_> = lines.iter().take(20).map(usize::to_string).collect();
+        let all = if lines.len() > 1 { format!(" (lines {})", shown.join(", ")) } else { String::new() };
         let message = format!("the variable {name} is not set; nothing is put in its place{all}");
         let _ = writeln!(text, "{}:{position}: {}[{code}]: {message}", file.name, code.severity());
     }

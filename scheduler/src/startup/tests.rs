@@ -99,6 +99,20 @@ fn configuration_templates_lie_beside_the_specification_or_in_the_working_direct
 }
 
 #[test]
+fn a_configuration_template_is_a_file_of_bounded_size() {
+    let folder = Folder::new(SPEC);
+    let root = folder.folder.path();
+    // An endless device would take all memory, a pipe all time.
+    let up = "../".repeat(root.components().count());
+    assert_eq!(read_template(root, &format!("{up}dev/zero")).unwrap_err(), "it is not a regular file");
+    assert_eq!(read_template(root, ".").unwrap_err(), "it is not a regular file");
+    std::fs::write(root.join("large.conf"), "x".repeat(4 * 1024 * 1024)).unwrap();
+    assert_eq!(read_template(root, "large.conf").unwrap().len(), 4 * 1024 * 1024);
+    std::fs::write(root.join("large.conf"), "x".repeat(4 * 1024 * 1024 + 1)).unwrap();
+    assert_eq!(read_template(root, "large.conf").unwrap_err(), "it has more than the 4194304 bytes allowed");
+}
+
+#[test]
 fn a_specification_that_cannot_be_read_says_so() {
     let folder = Folder::new(SPEC);
     let mut input = folder.input(GOOD);
