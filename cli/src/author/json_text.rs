@@ -46,7 +46,10 @@ impl Document {
     /// Errors: a sentence with file, line and column.
     pub(crate) fn parse(name: String, text: String) -> Result<Self, String> {
         // Some editors begin a file with a byte order mark, which the reader does not know.
-        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        let text = match text.strip_prefix('\u{feff}') {
+            Some(rest) => rest.to_owned(),
+            None => text,
+        };
         match serde_json::from_str(&text) {
             Ok(value) => {
                 let mut offsets = BTreeMap::new();
