@@ -37,7 +37,7 @@ async fn written(file: &Path) -> String {
     wait_for("what the task has to say", DEADLINE, done).await.unwrap()
 }
 
-const LIMITS: &str = r#"
+const LIMITS: &str = r"
 name: limits
 pods:
   node:
@@ -54,7 +54,7 @@ pods:
           exec sleep 1000
         cpus: 0.1
         memory: 32
-"#;
+";
 
 /// The soft and hard limit of open files that the executor has itself.
 fn of_executor(text: &str) -> Vec<&str> {
@@ -73,7 +73,7 @@ async fn limits_of_processes_hold_with_and_without_the_isolator() {
     }
 }
 
-const MOUNTS: &str = r#"
+const MOUNTS: &str = r"
 name: mounts
 pods:
   node:
@@ -91,7 +91,7 @@ pods:
           exec sleep 1000
         cpus: 0.1
         memory: 32
-"#;
+";
 
 #[tokio::test]
 async fn an_agent_that_cannot_mount_says_so() {
