@@ -106,7 +106,7 @@ pub struct Engine {
     /// Operations under way that release a reservation.
     releases: BTreeMap<OperationId, ResourceId>,
     /// Offers of an agent that did not show a reservation to release any more.
-    unseen: BTreeMap<ResourceId, u32>,
+    unseen: BTreeMap<ResourceId, BTreeMap<String, u32>>,
     /// Whether a stored task cannot be read; then nothing is released.
     is_partly_unreadable: bool,
     outcomes: Arc<Outcomes>,

@@ -14,6 +14,7 @@ pub mod placement;
 mod reason;
 pub mod report;
 pub mod requirement;
+pub mod role;
 pub mod screen;
 pub(crate) mod stage;
 mod stored;

@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use mainstay_engine::config::{Backoff, Config, Replacement, region};
 use mainstay_engine::ids::FrameworkId;
+use mainstay_engine::offer::role;
 use mainstay_engine::state::{State, Task};
 use mainstay_engine::units::{Millis, Scalar};
 use mainstay_spec::ServiceSpec;
@@ -139,9 +140,14 @@ impl Settings {
         }
     }
 
-    /// Role of the framework and its reservations.
+    /// The service's own role: that of its reservations, unless a pod refines another one.
     pub fn role(&self, spec: &ServiceSpec) -> String {
         self.allocation_role.clone().unwrap_or_else(|| spec.role())
+    }
+
+    /// The roles it subscribes with when nothing is placed yet, its own first.
+    pub fn roles(&self, spec: &ServiceSpec) -> Vec<String> {
+        role::all(spec, std::iter::empty(), &self.role(spec))
     }
 
     /// Keeps the service in its region: that of the environment, else one that was set in code.
@@ -167,7 +173,7 @@ impl Settings {
     /// Who the service is to the master, by what is in force and what is there: pods that are placed already must be offered what they hold.
     pub fn identity(&self, spec: &ServiceSpec, state: &State) -> Identity {
         Identity {
-            role: self.role(spec),
+            roles: role::all(spec, state.tasks.values().map(AsRef::as_ref), &self.role(spec)),
             name: spec.name.clone(),
             user: spec.user.clone(),
             principal: spec.principal.clone(),

@@ -31,7 +31,6 @@ pub(crate) enum Feature {
 
 /// What is not honoured yet, and how a message names it.
 pub(crate) const NOT_YET: &[(Feature, &str)] = &[
-    (Feature::PreReservedRole, "pre-reserved roles are"),
     (Feature::TaskIpc, "tasks of one pod share its container; IPC modes of their own are"),
     (Feature::TaskShm, "tasks of one pod share its container; sizes of shared memory of their own are"),
     (Feature::TaskUris, "URIs of a single task are"),

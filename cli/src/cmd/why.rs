@@ -69,20 +69,23 @@ impl Why {
         }
         author::tell(context.err, "note", &service.notes);
         author::tell(context.err, "note", &read.notes);
-        let role = service.settings.role(&service.spec);
+        let roles = service.settings.roles(&service.spec);
         let offers = match read.what {
             Recorded::Offers(offers) => offers,
             Recorded::Agents(agents) => {
-                let made = agents.iter().enumerate().map(|(at, agent)| {
-                    recorded::offer_of(at, agent, &role)
+                let of_roles = |agent| roles.iter().map(move |role| (agent, role));
+                let made = agents.iter().enumerate().flat_map(of_roles).map(|((at, agent), role)| {
+                    recorded::offer_of(at, agent, role)
                         .map_err(|problem| Error::Refused(format!("{}: {problem}", agent.hostname)))
                 });
                 made.collect::<Result<Vec<_>, _>>()?
             }
         };
-        let other = offers.iter().filter_map(|offer| offer.allocation_role.as_ref()).find(|other| **other != role);
+        let other =
+            offers.iter().filter_map(|offer| offer.allocation_role.as_ref()).find(|other| !roles.contains(other));
         if let Some(other) = other {
-            let note = format!("the offers were made to the role {other}, the service has the role {role}");
+            let has = if roles.len() == 1 { "the role" } else { "the roles" };
+            let note = format!("the offers were made to the role {other}, the service has {has} {}", roles.join(", "));
             author::tell(context.err, "note", &[note]);
         }
         if offers.len() > SEEN_OFFERS {

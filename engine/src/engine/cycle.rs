@@ -3,7 +3,8 @@
 //! Steps that want the same (a pod type has many instances) share one scan: an offer that was too small for the first is not looked at again
 //! for the others, yet every rejection is counted for every step. A counting placement rule sees each launch, so its scans end with one.
 //!
-//! Invariant: an offer is passed over only if a full evaluation for this very step would reject it.
+//! Invariant: an offer is passed over only if a full evaluation for this very step would reject it, or if it is made to another role than
+//! the step's; that one is no rejection.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,6 +16,7 @@ use crate::offer::evaluate::{Evaluation, evaluate};
 use crate::offer::placement::{self, Rule};
 use crate::offer::report::{Outcome, Report};
 use crate::offer::requirement::Requirement;
+use crate::offer::role;
 use crate::offer::screen::{Failed, Free, Screen};
 use crate::view::Outcomes;
 
@@ -23,6 +25,7 @@ pub(crate) type Class = (ConfigId, String, Vec<String>);
 
 /// A batch of offers.
 pub(super) struct Cycle {
+    /// Of the service; pods that refine another role have one of their own.
     role: String,
     /// `None` once used.
     offers: Vec<Option<Offer>>,
@@ -120,6 +123,7 @@ impl Cycle {
         scan.is_counting = is_counting;
         scan.verdicts.resize(self.offers.len(), 0);
         let screen = Screen::new(requirement);
+        let role = requirement.role();
         let mut look = Look::default();
         let mut at = 0;
         while at < self.offers.len() {
@@ -132,6 +136,10 @@ impl Cycle {
                 at += 1;
                 continue;
             };
+            if role::of_offer(offer, &self.role) != role {
+                at += 1;
+                continue;
+            }
             let screened = screen.as_ref().filter(|_| !is_told).and_then(|screen| {
                 let failed = screen.failed(free, offer, &self.role)?;
                 let may_run = placement::judge(requirement, offer).is_none_or(|outcome| outcome.passed);
@@ -185,10 +193,14 @@ impl Cycle {
             }
             by_agent
         });
+        let role = requirement.role();
         let mut look = Look::default();
         let mut closest: Option<(usize, String)> = None;
         for at in by_agent.get(agent).into_iter().flatten().copied() {
             let Some(Some(offer)) = self.offers.get(at) else { continue };
+            if role::of_offer(offer, &self.role) != role {
+                continue;
+            }
             let evaluation = evaluate(requirement, offer, ids);
             let is_told = self.reports > 0;
             self.reports = self.reports.saturating_sub(1);
@@ -443,6 +455,30 @@ mod tests {
         let left = cycle.finish(&mut outcomes);
         assert_eq!(left.len(), offers.len() - found.iter().filter(|(fits, _, _)| fits.is_some()).count());
         (found, outcomes.rejected, outcomes.failure_reasons.clone(), outcomes.rejected_agents.clone())
+    }
+
+    #[test]
+    fn offers_to_another_role_are_passed_over_and_are_no_rejections() {
+        let mut world = World::new(pod());
+        world.pod_mut().pre_reserved_role = Some("public".into());
+        let refined = |number, millis| {
+            let offer = offer(number, millis, 4000, 8078);
+            Offer {
+                allocation_role: Some(format!("public/{ROLE}")),
+                resources: fixture::refined(offer.resources, "public", true),
+                ..offer
+            }
+        };
+        // The first would do if it were made to the role of the pod; the second is too small, the third fits.
+        let offers = [offer(0, 4000, 4000, 8078), refined(1, 100), refined(2, 4000), offer(3, 4000, 4000, 8078)];
+        for budget in [0, 10] {
+            let (found, rejected, _, agents) = run(&world, &offers, 2, budget);
+            assert_eq!(
+                found.iter().map(|(fits, count, _)| (*fits, *count)).collect::<Vec<_>>(),
+                [(Some(2), 1), (None, 1)]
+            );
+            assert_eq!((rejected, agents), (2, BTreeMap::from([("a0".to_owned(), 2)])));
+        }
     }
 
     proptest! {

@@ -21,6 +21,7 @@ use crate::offer::evaluate::Evaluation;
 use crate::offer::leftover;
 use crate::offer::placement::{Counts, Rule};
 use crate::offer::requirement::{Accepted, Recovery};
+use crate::offer::role;
 use crate::resource::Resource;
 use crate::state::Task;
 use crate::task::status::{State, Status};
@@ -368,15 +369,17 @@ impl Engine {
         if waiting.is_empty() {
             return;
         }
+        let roles = role::all(&self.spec, self.state.tasks.values().map(Arc::as_ref), &self.config.role);
         let shown: BTreeSet<ResourceId> = offer.resources.iter().filter_map(Resource::resource_id).collect();
         for id in waiting {
             if shown.contains(&id) {
                 self.unseen.remove(&id);
                 continue;
             }
-            let count = self.unseen.entry(id.clone()).or_default();
-            *count += 1;
-            if *count >= RELEASED_AFTER_OFFERS {
+            // It shows in offers to its own role only, and which one that is has not been kept.
+            let counts = self.unseen.entry(id.clone()).or_default();
+            *counts.entry(role::of_offer(offer, &self.config.role).to_owned()).or_default() += 1;
+            if roles.iter().all(|role| counts.get(role).is_some_and(|count| *count >= RELEASED_AFTER_OFFERS)) {
                 self.unseen.remove(&id);
                 self.state.released(&id, &mut effects.commit);
             }

@@ -14,7 +14,8 @@ use crate::offer::evaluate::evaluate;
 use crate::offer::placement::{Counts, Rule};
 use crate::offer::report::{Reason, Shortfall};
 use crate::offer::requirement::{Recovery, Requirement};
-use crate::resource::{Disk, DiskSource, Ranges, Resource, Value, pool::SOURCE_MOUNT};
+use crate::offer::role;
+use crate::resource::{Disk, DiskSource, Ranges, Reservation, ReservationKind, Resource, Value, pool::SOURCE_MOUNT};
 use crate::units::Scalar;
 
 /// Obstacles removed one after the other before a search is given up.
@@ -134,6 +135,7 @@ impl Trial {
     /// Makes a change to the pod type of a requirement, or to the offer.
     pub fn apply(&mut self, pod_type: &str, change: &Change) {
         let pod = self.spec.pods.iter_mut().find(|pod| pod.pod_type == pod_type);
+        let below = pod.as_deref().map_or(role::UNRESERVED, role::below).to_owned();
         match (change, pod) {
             (Change::Less { set, name, to, .. }, Some(pod)) => {
                 if let Some(amount) =
@@ -155,7 +157,7 @@ impl Trial {
             }
             (Change::Free { name, amount, role }, _) => self.add(name, Value::Scalar(*amount), role, None),
             (Change::FreePort { number } | Change::FreeAnyPort { number, .. }, _) => {
-                self.add("ports", Value::Ranges(Ranges::new([(u64::from(*number), u64::from(*number))])), "*", None);
+                self.add("ports", Value::Ranges(Ranges::new([(u64::from(*number), u64::from(*number))])), &below, None);
             }
             (Change::AddMount { size, profiles, .. }, _) => {
                 let source = DiskSource {
@@ -165,7 +167,7 @@ impl Trial {
                     ..DiskSource::default()
                 };
                 let disk = Disk { source: Some(source), ..Disk::default() };
-                self.add("disk", Value::Scalar(*size), "*", Some(disk));
+                self.add("disk", Value::Scalar(*size), &below, Some(disk));
             }
             (Change::WithoutRule { rule }, _) => {
                 let parts: Vec<Rule> =
@@ -192,8 +194,7 @@ impl Trial {
             .resources
             .iter()
             .find(|resource| resource.role() == role && !resource.is_dynamically_reserved())
-            .map(|resource| resource.reservations.clone())
-            .unwrap_or_default();
+            .map_or_else(|| statically(role), |resource| resource.reservations.clone());
         self.offer.resources.push(Resource {
             name: name.to_owned(),
             value,
@@ -368,6 +369,17 @@ fn less_disk(path: Option<&String>, shortfall: &Shortfall, pod: &PodSpec) -> Cha
     }
 }
 
+/// The reservations of what an operator has set aside for a role, none for that of the unreserved.
+fn statically(role: &str) -> Vec<Reservation> {
+    let fixed = |role: &str| Reservation {
+        kind: ReservationKind::Static,
+        role: role.to_owned(),
+        principal: None,
+        labels: Vec::new(),
+    };
+    (role != role::UNRESERVED).then(|| fixed(role)).into_iter().collect()
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -395,7 +407,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::offer::fixture::{World, mount_volume, pod, port, resource, root_volume, scalar, set, task, units};
+    use crate::offer::fixture::{
+        self, World, mount_volume, pod, port, resource, root_volume, scalar, set, task, units,
+    };
 
     /// The smallest changes, and what is left in the way after them.
     fn tried(world: &World, offer: &Offer) -> Option<(Vec<Change>, Option<Reason>)> {
@@ -425,6 +439,24 @@ mod tests {
         let ports = Value::Ranges(Ranges::new([(8000, 8001)]));
         let scalars = [("cpus", Scalar::from_millis(cpus)), ("mem", units(mem)), ("disk", units(disk))];
         scalars.map(|(name, amount)| scalar(name, amount)).into_iter().chain([resource("ports", ports)]).collect()
+    }
+
+    #[test]
+    fn what_a_pod_of_a_pre_reserved_role_lacks_is_to_be_set_aside() {
+        let wanted =
+            ResourceSet { ports: vec![port("p", Some(9000))], volumes: vec![mount_volume("data", 100)], ..set("s") };
+        let mut world = one(vec![wanted]);
+        world.pod_mut().pre_reserved_role = Some("public".into());
+        for is_set_aside in [true, false] {
+            let resources = fixture::refined(agent(1000, 1000, 1000), "public", is_set_aside);
+            let allocation_role = resources.first().and_then(|resource| resource.allocation_role.clone());
+            let offer = Offer { resources, allocation_role, ..world.offer() };
+            let (changes, left) = tried(&world, &offer).unwrap();
+            assert_eq!(left, None, "{changes:?}");
+            let text = changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            let lacks_all = text.contains("more disk of role public on the agent");
+            assert_eq!(lacks_all, !is_set_aside, "{text}");
+        }
     }
 
     #[test]

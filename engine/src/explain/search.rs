@@ -13,6 +13,7 @@ use crate::ids::{AgentId, Generator};
 use crate::offer::Offer;
 use crate::offer::evaluate::evaluate;
 use crate::offer::placement::{Counts, Rule};
+use crate::offer::role;
 use crate::state::Task;
 use crate::units::{Scalar, Timestamp};
 
@@ -98,11 +99,14 @@ fn fresh(question: &Question, wanted: &Wanted, rule: Option<&Rule>, stored: &[&T
     else {
         return search;
     };
+    let role = requirement.role();
     let mut ids = Generator::seeded(0);
     let mut groups: BTreeMap<Obstacle, Group> = BTreeMap::new();
     let mut near: Vec<(Vec<Found>, &Offer)> = Vec::new();
     for (at, offer) in question.seen.iter() {
-        if wanted.pinned.as_ref().is_some_and(|agent| *agent != offer.agent_id) {
+        if wanted.pinned.as_ref().is_some_and(|agent| *agent != offer.agent_id)
+            || role::of_offer(offer, &question.config.role) != role
+        {
             continue;
         }
         search.agents += 1;

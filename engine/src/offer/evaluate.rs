@@ -17,14 +17,12 @@ use super::claim::{Claim, Draft, ExecutorDraft, SetDraft, TaskDraft};
 use super::operation;
 use super::report::{Outcome, Reason, Report};
 use super::requirement::{Accepted, Recovery, Requirement};
+use super::role;
 use super::stage::{self, OfferStage};
 use super::stored::Stored;
 use crate::ids::Generator;
 use crate::resource::{Pool, Resource};
 use crate::units::Scalar;
-
-/// Role of what is free to take. Pods on pre-reserved agents would name another one.
-const FREE_ROLE: &str = "*";
 
 /// What one offer is worth for one requirement.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +39,8 @@ pub fn evaluate<'a>(requirement: &'a Requirement<'a>, offer: &'a Offer, ids: &mu
     let (outcome, executor) = stage::executor::evaluate(requirement, offer, is_placed, ids);
     let mut run = Run {
         requirement,
-        pool: Pool::new(offer, &requirement.config.role),
+        pool: Pool::new(offer, &requirement.role()),
+        below: role::below(requirement.pod_spec),
         ids,
         is_placed,
         outcomes: Vec::with_capacity(16),
@@ -75,6 +74,8 @@ fn has_reservation(requirement: &Requirement<'_>) -> bool {
 struct Run<'a, 'g> {
     requirement: &'a Requirement<'a>,
     pool: Pool<'a>,
+    /// Role of what is free to take.
+    below: &'a str,
     ids: &'g mut Generator,
     is_placed: bool,
     outcomes: Vec<Outcome>,
@@ -146,7 +147,7 @@ impl<'a> Run<'a, '_> {
     fn executor_volumes(&mut self, stored: &Stored<'a>) {
         for volume in &self.requirement.pod_spec.volumes {
             let found = stored.volume(volume, &self.pool);
-            let (outcome, claim) = stage::volumes::evaluate(volume, found, FREE_ROLE, &mut self.pool, self.ids);
+            let (outcome, claim) = stage::volumes::evaluate(volume, found, self.below, &mut self.pool, self.ids);
             self.outcomes.push(outcome);
             self.of_executor(claim);
         }
@@ -184,7 +185,7 @@ impl<'a> Run<'a, '_> {
                 self.requirement.pod_spec,
                 &mut draft,
                 &stored,
-                FREE_ROLE,
+                self.below,
                 &mut self.pool,
                 self.ids,
             ));
@@ -205,7 +206,7 @@ impl<'a> Run<'a, '_> {
         }
         for volume in &set.volumes {
             let found = stored.volume(volume, &self.pool);
-            let (outcome, claim) = stage::volumes::evaluate(volume, found, FREE_ROLE, &mut self.pool, self.ids);
+            let (outcome, claim) = stage::volumes::evaluate(volume, found, self.below, &mut self.pool, self.ids);
             self.outcomes.push(outcome);
             draft.claims.extend(claim);
         }
@@ -222,7 +223,7 @@ impl<'a> Run<'a, '_> {
 
     fn scalar(&mut self, name: &'static str, wanted: Scalar, stored: &Stored<'a>) -> Option<Claim<'a>> {
         let found = stored.scalar(name, &self.pool);
-        let (outcome, claim) = stage::resources::evaluate(name, wanted, found, FREE_ROLE, &mut self.pool, self.ids);
+        let (outcome, claim) = stage::resources::evaluate(name, wanted, found, self.below, &mut self.pool, self.ids);
         self.outcomes.push(outcome);
         claim
     }

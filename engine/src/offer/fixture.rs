@@ -16,9 +16,10 @@ use super::Offer;
 use super::evaluate::{Evaluation, evaluate};
 use super::placement::Counts;
 use super::requirement::{Accepted, Recovery, Requirement};
+use super::role;
 use crate::config::Config;
 use crate::ids::{AgentId, ConfigId, ExecutorId, FrameworkId, Generator, OfferId, PodInstance};
-use crate::resource::{Disk, DiskSource, Ranges, ReservationKind, Resource, Value};
+use crate::resource::{Disk, DiskSource, Ranges, Reservation, ReservationKind, Resource, Value};
 use crate::state::Task;
 use crate::task::status::State;
 use crate::units::Scalar;
@@ -176,6 +177,17 @@ pub(crate) fn roomy() -> Vec<Resource> {
     ]
 }
 
+/// Resources as an offer to the role below a pre-reserved role has them: all set aside for that one, or none.
+pub(crate) fn refined(resources: Vec<Resource>, outer: &str, is_set_aside: bool) -> Vec<Resource> {
+    let fixed = Reservation { kind: ReservationKind::Static, role: outer.into(), principal: None, labels: Vec::new() };
+    let refine = |resource| Resource {
+        allocation_role: Some(format!("{outer}/{ROLE}")),
+        reservations: is_set_aside.then(|| fixed.clone()).into_iter().collect(),
+        ..resource
+    };
+    resources.into_iter().map(refine).collect()
+}
+
 pub(crate) fn offer(resources: Vec<Resource>) -> Offer {
     Offer {
         id: OfferId::parse("offer-1").unwrap(),
@@ -224,7 +236,8 @@ impl World {
     pub(crate) fn offer(&self) -> Offer {
         let executor_ids =
             self.master.executor.iter().map(|wire| ExecutorId::parse(wire.executor_id.value.clone()).unwrap());
-        Offer { executor_ids: executor_ids.collect(), ..offer(self.master.free.clone()) }
+        let allocation_role = self.master.free.first().and_then(|resource| resource.allocation_role.clone());
+        Offer { executor_ids: executor_ids.collect(), allocation_role, ..offer(self.master.free.clone()) }
     }
 
     /// Evaluates the master's offer.
@@ -355,7 +368,9 @@ impl Master {
                     require(has_id, "RESERVE without id")?;
                     for resource in read(&one.reserve.as_ref().unwrap().resources)? {
                         require(
-                            resource.role() == ROLE && resource.is_dynamically_reserved(),
+                            resource.is_dynamically_reserved()
+                                && role::is_own(resource.role(), ROLE)
+                                && resource.allocation_role.as_deref() == Some(resource.role()),
                             "RESERVE for another role",
                         )?;
                         require(resource.persistence_id().is_none(), "RESERVE of a volume")?;

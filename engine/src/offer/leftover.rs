@@ -1,18 +1,18 @@
 //! What to give back of an offer that no step has used.
 //!
 //! Not here: how long the rest is declined (the engine decides that).
-//! Invariant: only reservations of our role with a resource id are ever touched, and those with another framework's label only when we made
+//! Invariant: only reservations of our roles with a resource id are ever touched, and those with another framework's label only when we made
 //! and gave them up ourselves: under the id of a framework that was removed since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_proto::v1::offer::Operation;
 
-use super::{Offer, operation};
+use super::{Offer, operation, role};
 use crate::ids::{AgentId, FrameworkId, ResourceId};
 use crate::resource::{LABEL_FRAMEWORK_ID, Resource};
 
-/// Whether a reserved resource is this framework's.
+/// Whether a reserved resource is this framework's, in a service of this role.
 ///
 /// Shape: a resource id; every dynamic layer is of our role or a role above it, the outermost is ours; no framework label, or ours.
 pub fn is_ours(resource: &Resource, role: &str, framework_id: &FrameworkId) -> bool {
@@ -22,7 +22,7 @@ pub fn is_ours(resource: &Resource, role: &str, framework_id: &FrameworkId) -> b
 }
 
 fn is_of_role(resource: &Resource, role: &str) -> bool {
-    resource.is_dynamically_reserved() && resource.role() == role
+    resource.is_dynamically_reserved() && role::is_own(resource.role(), role)
 }
 
 /// Our reservations in the offer that nothing needs; `releasing` are those we gave up ourselves.

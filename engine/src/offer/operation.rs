@@ -213,7 +213,8 @@ impl Build<'_, '_> {
 
     /// A fresh reservation on top of what the role says.
     fn reserved(&self, claim: &Claim<'_>, below: &str, disk: Option<&Resource>) -> Resource {
-        let Requirement { config, framework_id, spec, .. } = self.requirement;
+        let Requirement { framework_id, spec, .. } = self.requirement;
+        let role = self.requirement.role().into_owned();
         let mut reservations = match disk {
             // A disk that was given back a moment ago still names the layer it has lost.
             Some(disk) => {
@@ -229,7 +230,7 @@ impl Build<'_, '_> {
         };
         reservations.push(Reservation {
             kind: ReservationKind::Dynamic,
-            role: config.role.clone(),
+            role: role.clone(),
             principal: Some(spec.principal.clone()),
             labels: vec![
                 (LABEL_FRAMEWORK_ID.to_owned(), Some(framework_id.as_str().to_owned())),
@@ -239,7 +240,7 @@ impl Build<'_, '_> {
         Resource {
             name: claim.name.to_owned(),
             value: claim.amount.to_value(),
-            allocation_role: Some(config.role.clone()),
+            allocation_role: Some(role),
             reservations,
             disk: disk.and_then(|disk| without_volume(disk).disk),
             provider_id: disk.and_then(|disk| disk.provider_id.clone()),

@@ -1,5 +1,6 @@
 //! What one step wants from one offer.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use mainstay_spec::{PodSpec, ServiceSpec};
@@ -7,6 +8,7 @@ use mainstay_spec::{PodSpec, ServiceSpec};
 use crate::config::Config;
 use crate::ids::{ConfigId, FrameworkId, PodInstance, ResourceId, TaskId, TaskName};
 use crate::offer::placement::{Counts, Rule};
+use crate::offer::role;
 use crate::state::Task;
 
 /// Everything evaluation needs to know besides the offer. Borrowed from the engine's state for one evaluation.
@@ -43,6 +45,13 @@ pub struct Requirement<'a> {
     pub all_tasks: &'a [&'a Task],
     /// What counting rules found out about them; empty at first, good for this pod instance and these tasks.
     pub counts: &'a Counts,
+}
+
+impl<'a> Requirement<'a> {
+    /// Role of the pod's reservations, hence of the offers it can use.
+    pub fn role(&self) -> Cow<'a, str> {
+        role::of_pod(self.pod_spec, &self.config.role)
+    }
 }
 
 /// Why a pod is launched.

@@ -7,14 +7,12 @@
 
 use mainstay_spec::VolumeKind;
 
-use super::Offer;
 use super::requirement::Requirement;
 use super::stage::OfferStage;
+use super::{Offer, role};
 use crate::resource::{Pool, Ranges};
 use crate::units::Scalar;
 
-/// Role of what is free to take.
-const FREE_ROLE: &str = "*";
 /// Largest number of a port.
 const LAST_PORT: u64 = 65_535;
 /// Takes that fit a [`Failed`].
@@ -31,13 +29,14 @@ pub struct Free {
 }
 
 impl Free {
-    /// Of one offer.
-    pub fn of(offer: &Offer, role: &str) -> Self {
-        let pool = Pool::new(offer, role);
+    /// Of one offer to a service of role `main`: what pods of the offer's role can take.
+    pub fn of(offer: &Offer, main: &str) -> Self {
+        let offered = role::of_offer(offer, main);
+        let (pool, below) = (Pool::new(offer, offered), role::refined_by(offered, main));
         let usable = |ports: &&Ranges| ports.iter().all(|(_, last)| last <= LAST_PORT);
         Self {
-            scalars: NAMES.map(|name| pool.available(FREE_ROLE, name)),
-            ports: pool.ports(FREE_ROLE).filter(usable).map_or(0, Ranges::count),
+            scalars: NAMES.map(|name| pool.available(below, name)),
+            ports: pool.ports(below).filter(usable).map_or(0, Ranges::count),
         }
     }
 }
@@ -120,7 +119,7 @@ impl Screen {
     }
 
     /// Which takes fail on this offer; `None` when none does, or when more than these may fail.
-    pub fn failed(&self, free: &Free, offer: &Offer, role: &str) -> Option<Failed> {
+    pub fn failed(&self, free: &Free, offer: &Offer, main: &str) -> Option<Failed> {
         let mut left = free.scalars;
         let mut failed = 0_u64;
         for (number, take) in self.takes.iter().enumerate() {
@@ -134,8 +133,9 @@ impl Screen {
         let has_ports = || {
             free.ports >= self.enough_ports
                 && (self.fixed_ports.is_empty() || {
-                    let pool = Pool::new(offer, role);
-                    let ports = pool.ports(FREE_ROLE);
+                    let offered = role::of_offer(offer, main);
+                    let pool = Pool::new(offer, offered);
+                    let ports = pool.ports(role::refined_by(offered, main));
                     self.fixed_ports.iter().all(|number| ports.is_some_and(|ports| ports.contains(u64::from(*number))))
                 })
         };

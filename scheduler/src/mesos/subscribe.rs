@@ -43,8 +43,8 @@ pub struct Identity {
     pub user: String,
     /// Principal.
     pub principal: String,
-    /// Role of every reservation.
-    pub role: String,
+    /// Roles of its reservations, each once; at least one.
+    pub roles: Vec<String>,
     /// Link shown by user interfaces.
     pub webui_url: Option<String>,
     /// Whether offers of other regions are wanted.
@@ -80,8 +80,8 @@ impl Identity {
             principal: Some(self.principal.clone()),
             webui_url: self.webui_url.clone().filter(|url| !url.is_empty()),
             capabilities: capabilities.into_iter().map(|kind| Capability { r#type: Some(kind.into()) }).collect(),
-            roles: vec![self.role.clone()],
-            offer_filters: [(self.role.clone(), filters)].into(),
+            roles: self.roles.clone(),
+            offer_filters: self.roles.iter().map(|role| (role.clone(), filters.clone())).collect(),
             ..Default::default()
         }
     }
@@ -283,7 +283,7 @@ mod tests {
             name: "/path/to/svc".into(),
             user: "nobody".into(),
             principal: "/path/to/svc-principal".into(),
-            role: "path__to__svc-role".into(),
+            roles: vec!["path__to__svc-role".into(), "public/path__to__svc-role".into()],
             webui_url: Some(String::new()),
             is_region_aware: false,
             is_gpu_aware: false,
@@ -295,10 +295,13 @@ mod tests {
         assert_eq!(info.principal.as_deref(), Some("/path/to/svc-principal"));
         assert_eq!((info.failover_timeout, info.checkpoint), (Some(1_209_600.0), Some(true)));
         assert_eq!((info.id.as_ref(), info.role.as_ref(), info.webui_url.as_ref()), (None, None, None));
-        assert_eq!(info.roles, ["path__to__svc-role"]);
+        assert_eq!(info.roles, identity.roles);
         assert_eq!(kinds(&info), [6, 5, 7, 2]);
-        let filters = &info.offer_filters["path__to__svc-role"];
-        assert!(filters.min_allocatable_resources.as_ref().unwrap().quantities.is_empty());
+        assert_eq!(info.offer_filters.len(), 2);
+        for role in &identity.roles {
+            let filters = &info.offer_filters[role];
+            assert!(filters.min_allocatable_resources.as_ref().unwrap().quantities.is_empty());
+        }
 
         identity.is_region_aware = true;
         identity.is_gpu_aware = true;

@@ -20,7 +20,6 @@ fn not_yet(rows: &str, input: Input, path: &str) {
 
 #[test]
 fn what_is_kept_and_refused_at_the_start() {
-    not_yet("4.3/pre-reserved", pod("pre-reserved-role: r"), "pods.p.pre-reserved-role");
     let encryption = "transport-encryption: [{name: a, type: TLS}]";
     not_yet("4.5/tls-secret", task(encryption), "pods.p.tasks.t.transport-encryption");
 }

@@ -509,7 +509,7 @@ impl<'a> World<'a> {
             name: spec.name.clone(),
             user: spec.user.clone(),
             principal: spec.principal.clone(),
-            role: "sim-role".to_owned(),
+            roles: vec!["sim-role".to_owned()],
             webui_url: None,
             is_region_aware: false,
             is_gpu_aware: false,

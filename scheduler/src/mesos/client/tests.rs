@@ -137,7 +137,7 @@ fn settings(master: &str) -> Settings {
             name: "svc".into(),
             user: "root".into(),
             principal: "svc-principal".into(),
-            role: "svc-role".into(),
+            roles: vec!["svc-role".into()],
             webui_url: None,
             is_region_aware: false,
             is_gpu_aware: false,
