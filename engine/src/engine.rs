@@ -34,6 +34,7 @@ use crate::ids::{ExecutorId, FrameworkId, Generator, OperationId, PodInstance, R
 use crate::journal::Entry;
 use crate::limits::FIRST_SWEEP;
 use crate::offer::demand::Demand;
+use crate::offer::refusal::Refusals;
 use crate::plan::coordinator::Place;
 use crate::plan::recovery::Wanted;
 use crate::plan::{Plan, Status};
@@ -59,6 +60,9 @@ struct Told {
     steps: BTreeMap<uuid::Uuid, Status>,
     plans: BTreeMap<String, Status>,
 }
+
+/// A step, and whether it has to go where its reservations are. A step that is no longer bound that way wants other offers than before.
+type Launchable = (uuid::Uuid, bool);
 
 /// What follows from the plans alone; good until one of them changes.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +92,9 @@ pub struct Engine {
     reconciler: Reconciler,
     killer: Killer,
     demand: Demand,
+    refusals: Refusals,
+    /// What was told of offers that could not be read.
+    malformed_told: BTreeSet<String>,
     delays: Delays,
     /// Full names of the tasks that deploy or one of the author's plans launches.
     planned_tasks: BTreeSet<TaskName>,
@@ -97,8 +104,8 @@ pub struct Engine {
     looked: Looked,
     /// Pod instances that have to be brought back, kept up with what is stored.
     down: BTreeMap<PodInstance, Wanted>,
-    /// Steps that could launch when last looked at.
-    launchable: BTreeSet<uuid::Uuid>,
+    /// Steps that could launch when last looked at, and how.
+    launchable: BTreeSet<Launchable>,
     /// Why each waiting step waits, one line.
     waits: BTreeMap<uuid::Uuid, String>,
     /// Executors of stored tasks that were asked to end or have ended.
@@ -139,12 +146,15 @@ impl Engine {
             Event::Subscribed { framework_id, master } => self.subscribed(framework_id, master, now, &mut effects),
             Event::Disconnected => self.disconnected(&mut effects),
             Event::Offers(offers) => self.offers(offers, now, &mut effects),
-            // No offer is held from one step to the next, so there is none to forget.
-            Event::Rescinded(_) | Event::Tick => {}
+            // No offer is held from one step to the next; but what the agent has is not what it had.
+            Event::Rescinded(offer_id) => Arc::make_mut(&mut self.seen).rescinded(&offer_id),
+            Event::MalformedOffers(offers) => self.malformed(&offers, now, &mut effects),
+            Event::Tick => {}
             Event::Status(status) => self.status(status, now, &mut effects),
             Event::OperationStatus(status) => self.operation_status(status, now, &mut effects),
             Event::AgentLost(agent_id) => {
                 Arc::make_mut(&mut self.seen).forget(&agent_id);
+                self.refusals.forget(&agent_id);
                 effects.journal.push(Entry::AgentLost { agent_id });
             }
             Event::ExecutorLost { agent_id, executor_id, status } => {
@@ -222,6 +232,7 @@ impl Engine {
         self.master = master;
         self.releases.clear();
         self.demand.subscribed(now);
+        self.refusals.revived();
         if !self.state.releasing.is_empty() {
             self.demand.sweep(now, FIRST_SWEEP);
         }

@@ -21,6 +21,8 @@ pub enum Event {
     Disconnected,
     /// Offers arrived.
     Offers(Vec<Offer>),
+    /// Offers arrived that could not be read.
+    MalformedOffers(Vec<MalformedOffer>),
     /// An offer is void.
     Rescinded(OfferId),
     /// A task status arrived.
@@ -47,6 +49,19 @@ pub enum Event {
     },
     /// The timer went off.
     Tick,
+}
+
+/// An offer that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MalformedOffer {
+    /// Its id, when that much could be read; without it the offer cannot be declined.
+    pub id: Option<OfferId>,
+    /// Its agent, when that much could be read.
+    pub agent_id: Option<AgentId>,
+    /// Kind of problem, one of a few.
+    pub reason: &'static str,
+    /// What is wrong.
+    pub error: String,
 }
 
 /// What the master says of itself.

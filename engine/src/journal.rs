@@ -25,6 +25,13 @@ pub enum Entry {
     OffersReceived {
         count: usize,
     },
+    /// Offers that could not be read, told once for each problem and agent.
+    OffersMalformed {
+        /// Kind of problem, as it is counted under in `failureReasons`.
+        reason: &'static str,
+        agent: String,
+        error: String,
+    },
     /// One evaluation, rendered in the SDK's shape (several lines).
     Evaluated {
         step: String,

@@ -3,10 +3,22 @@
 use crate::config::Backoff;
 use crate::units::Millis;
 
-/// How long an offer that no pending step could use is refused: it is looked at again soon, since siblings end and disks are freed.
+// How long offers are refused. The real spans are longer by up to an eighth, by agent (`offer/refusal.rs`), and a REVIVE ends them all.
+
+/// An offer that had too little for a step that waits, at first. More on the same agent is offered all the same; this is for what nobody
+/// tells.
 pub const DECLINE_SHORT: Millis = Millis::from_secs(5);
-/// How long offers are refused while nothing is to be done; a revive drops it early.
+/// The same after it had too little four times in a row: doubled each time, so that an impossible wish does not keep offers from others.
+pub const DECLINE_SHORT_MAX: Millis = Millis::from_secs(60);
+/// Every step that waits is kept off the agent by its placement rule. Rules change with a new configuration, and what they count with a launch
+/// or a pod given up; each of these revives. Not for ever: an agent may come back with other attributes.
+pub const DECLINE_EXCLUDED: Millis = Millis::from_secs(300);
+/// Every step that waits has its reservations on another agent. That ends with the reservations, which revives.
+pub const DECLINE_ELSEWHERE: Millis = Millis::from_secs(300);
+/// Nothing is to be done, or the offer could not be read.
 pub const DECLINE_LONG: Millis = Millis::from_secs(3600);
+/// The same batch had a later offer of the agent: the next allocation joins the two.
+pub const DECLINE_SUPERSEDED: Millis = Millis::from_secs(1);
 /// How long the remainder of an accepted offer is refused: the next step may want it at once.
 pub const ACCEPT_REMAINDER: Millis = Millis::from_secs(1);
 /// Revives that can be sent in a burst.
@@ -35,6 +47,8 @@ pub const RELEASE_SWEEP: Millis = Millis::from_secs(20);
 pub const FIRST_SWEEP: Millis = Millis::from_secs(30);
 /// Offers of an agent that no longer show a reservation after which it counts as released.
 pub const RELEASED_AFTER_OFFERS: u32 = 3;
+/// Problems of offers that cannot be read which are told; further ones are only counted.
+pub const MALFORMED_TOLD: usize = 100;
 /// Evaluation reports told in full per offer cycle; the rest is counted.
 pub const REPORTS_PER_CYCLE: usize = 100;
 /// How a pod whose launch Mesos calls invalid is held back: without this it would be launched again with every offer.

@@ -12,6 +12,7 @@ pub mod leftover;
 pub mod operation;
 pub mod placement;
 mod reason;
+pub mod refusal;
 pub mod report;
 pub mod requirement;
 pub mod role;

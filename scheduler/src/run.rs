@@ -8,17 +8,17 @@
 //! Invariant: a call carries the number of the subscription the engine knew of when it wanted it, so that it cannot leave under
 //! another one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mainstay_engine::command::Answer;
-use mainstay_engine::effect::{Call, Effects};
+use mainstay_engine::effect::Effects;
 use mainstay_engine::event::Event;
 use mainstay_engine::explain::Question;
+use mainstay_engine::ids::OfferId;
 use mainstay_engine::journal::Entry;
-use mainstay_engine::limits::DECLINE_LONG;
 use mainstay_engine::task::status::Status;
 use mainstay_engine::units::Timestamp;
 use mainstay_engine::view::View;
@@ -151,6 +151,26 @@ enum Next {
     Exit(Exit),
 }
 
+/// Takes offers out that were rescinded before anybody looked at them: an ACCEPT of one would only be refused.
+fn drop_rescinded(inputs: &mut [Input]) {
+    let rescinded: BTreeSet<OfferId> = inputs
+        .iter()
+        .filter_map(|input| match input {
+            Input::Message(Message::Event { event: Event::Rescinded(id), .. }) => Some(id.clone()),
+            _ => None,
+        })
+        .collect();
+    if rescinded.is_empty() {
+        return;
+    }
+    // An offer is rescinded after it was made, so those behind the RESCIND are other ones.
+    for input in inputs {
+        if let Input::Message(Message::Event { event: Event::Offers(offers), .. }) = input {
+            offers.retain(|offer| !rescinded.contains(&offer.id));
+        }
+    }
+}
+
 impl<C: Core> Loop<C> {
     /// Runs until `stop` fires, the store is lost, one of `tasks` ends, or the engine or the master wants the end.
     ///
@@ -200,7 +220,9 @@ impl<C: Core> Loop<C> {
         connection: &mut watch::Receiver<bool>,
         stop: &CancellationToken,
     ) -> Result<(), Exit> {
-        let mut inputs = self.take(first).into_iter().peekable();
+        let mut inputs = self.take(first);
+        drop_rescinded(&mut inputs);
+        let mut inputs = inputs.into_iter().peekable();
         let mut merged = Effects::default();
         let mut calls = Vec::new();
         let mut fatal = None;
@@ -210,17 +232,13 @@ impl<C: Core> Loop<C> {
                 Input::Message(Message::Event { epoch, event }) => {
                     match &event {
                         Event::Subscribed { .. } => state.epoch = epoch,
-                        Event::Offers(offers) if !self.calls.is_current(epoch) => {
-                            tracing::debug!(count = offers.len(), "offers dropped: their subscription has ended");
+                        Event::Offers(_) | Event::MalformedOffers(_) if !self.calls.is_current(epoch) => {
+                            tracing::debug!("offers dropped: their subscription has ended");
                             continue;
                         }
                         _ => {}
                     }
                     event
-                }
-                Input::Message(Message::MalformedOffers { epoch, offers }) => {
-                    calls.push((epoch, Call::Decline { offers, refuse: DECLINE_LONG }));
-                    continue;
                 }
                 Input::Message(Message::Fatal { code, reason }) => {
                     fatal = Some(Exit::new(code, reason));

@@ -93,6 +93,9 @@ pub fn log(entry: &Entry) {
         Entry::Launched { task, task_id, agent_id, hostname } => {
             info!(%task, %task_id, %agent_id, hostname, "task launched");
         }
+        Entry::OffersMalformed { reason, agent, error } => {
+            warn!(reason, agent, error, "offer declined: it cannot be read");
+        }
         Entry::Declined { count, refuse } => debug!(count, refuse_ms = refuse.0, "offers declined"),
         Entry::Revived => debug!("offers revived"),
         Entry::ReviveThrottled => debug!("revive delayed: too many in a short time"),

@@ -111,11 +111,18 @@ impl Cluster {
         let mut list: Vec<(i64, String, String)> = Vec::new();
         let is_contended =
             self.master.frameworks.values().filter(|framework| framework.connection.is_some()).count() > 1;
+        let mut total = Resources::default();
+        if is_contended {
+            self.master.agents.values().for_each(|agent| total.add_all(agent.total.to_vec()));
+        }
         for (framework_id, framework) in &self.master.frameworks {
-            if framework.connection.is_none() {
+            // Those that take no offers have no place in the order, and their share is of no interest.
+            if framework.connection.is_none()
+                || validation::roles(&framework.info).iter().all(|role| framework.suppressed.contains(role))
+            {
                 continue;
             }
-            let share = if is_contended { self.share(framework_id) } else { 0 };
+            let share = if is_contended { self.share(framework_id, &total) } else { 0 };
             for role in validation::roles(&framework.info) {
                 if !framework.suppressed.contains(&role) {
                     list.push((share, framework_id.clone(), role));
@@ -127,11 +134,9 @@ impl Cluster {
     }
 
     /// The dominant share of a framework, in millionths of the cluster.
-    fn share(&self, framework_id: &str) -> i64 {
+    fn share(&self, framework_id: &str, total: &Resources) -> i64 {
         let mut held = Resources::default();
-        let mut total = Resources::default();
         for agent in self.master.agents.values() {
-            total.add_all(agent.total.to_vec());
             let tasks = agent
                 .tasks
                 .iter()

@@ -177,18 +177,21 @@ impl Engine {
     }
 
     /// Ends what has to end before each candidate step can launch. Returns the steps that could launch now.
-    fn prepare_candidates(&mut self, now: Timestamp, effects: &mut Effects) -> BTreeSet<uuid::Uuid> {
+    fn prepare_candidates(&mut self, now: Timestamp, effects: &mut Effects) -> BTreeSet<super::Launchable> {
         let mut launchable = BTreeSet::new();
         let mut prepared = BTreeSet::new();
         for place in self.candidates().iter().copied() {
             let Some(step) = self.step_at(place).filter(|step| step.wants_launch()) else { continue };
             let (step_id, name, pod) = (step.id, step.name.clone(), step.pod.clone());
-            let is_given_up = self.state.pod_tasks(&pod).iter().any(|task| task.is_permanently_failed);
+            let stored = self.state.pod_tasks(&pod);
+            let is_given_up = stored.iter().any(|task| task.is_permanently_failed);
+            let is_anew = is_given_up || step.recovery == Recovery::Permanent;
+            let is_bound = !is_anew && stored.iter().any(|task| task.resource_ids().next().is_some());
             let live = self.live_before(step, is_given_up);
             if live.is_empty() {
                 self.end_idle_executor(&pod, effects);
                 self.ask_for_agent(&pod, is_given_up, now);
-                launchable.insert(step_id);
+                launchable.insert((step_id, is_bound));
                 continue;
             }
             let names: Vec<String> = live.iter().map(|(task_id, _)| task_id.to_string()).collect();
@@ -282,6 +285,7 @@ impl Engine {
         match self.demand.decide(has_work, !self.config.is_suppress_disabled, now) {
             Action::Nothing => {}
             Action::Revive => {
+                self.refusals.revived();
                 effects.send.push(Call::Revive);
                 effects.journal.push(Entry::Revived);
             }

@@ -14,10 +14,12 @@ use crate::ids::{AgentId, ConfigId, Generator};
 use crate::offer::Offer;
 use crate::offer::evaluate::{Evaluation, evaluate};
 use crate::offer::placement::{self, Rule};
+use crate::offer::refusal::Refusal;
 use crate::offer::report::{Outcome, Report};
 use crate::offer::requirement::Requirement;
 use crate::offer::role;
 use crate::offer::screen::{Failed, Free, Screen};
+use crate::offer::stage::OfferStage;
 use crate::view::Outcomes;
 
 /// Steps of equal class get equal answers.
@@ -34,6 +36,8 @@ pub(super) struct Cycle {
     /// Where the offers of each agent are; made when first asked for.
     by_agent: Option<BTreeMap<AgentId, Vec<usize>>>,
     scans: BTreeMap<Class, Scan>,
+    /// What steps whose scan was not kept made of each offer.
+    refusals: Vec<Refusal>,
     /// Evaluations that may still be told in full.
     reports: usize,
     /// Rejections of offers that are gone, and of steps whose scan was not kept.
@@ -65,6 +69,8 @@ struct Kind {
     stages: Vec<(&'static str, &'static str)>,
     /// How many offers of the batch.
     offers: u64,
+    /// Whether the placement rule is among them.
+    is_excluded: bool,
 }
 
 /// What came of one step.
@@ -87,6 +93,7 @@ impl Cycle {
     pub(super) fn new(offers: Vec<Offer>, role: &str, reports: usize) -> Self {
         Self {
             role: role.to_owned(),
+            refusals: vec![Refusal::default(); offers.len()],
             offers: offers.into_iter().map(Some).collect(),
             free: Vec::new(),
             by_agent: None,
@@ -176,9 +183,11 @@ impl Cycle {
         if look.fits.is_none() && look.rejected > 0 {
             look.why = Some(scan.explain(look.rejected, &self.offers, requirement, ids));
         }
-        match class {
-            Some(class) => drop(self.scans.insert(class, scan)),
-            None => self.count_agents(&scan),
+        if let Some(class) = class {
+            self.scans.insert(class, scan);
+        } else {
+            self.count_agents(&scan);
+            scan.refusals(&mut self.refusals);
         }
         look
     }
@@ -210,6 +219,10 @@ impl Cycle {
                 break;
             }
             look.rejected += 1;
+            if let Some(refusal) = self.refusals.get_mut(at) {
+                // Its reservations are here, or were.
+                *refusal = (*refusal).max(Refusal::Waiting);
+            }
             *self.rejected_agents.entry(agent.clone()).or_default() += 1;
             let obstacles = evaluation.report.obstacles();
             for obstacle in &obstacles {
@@ -235,6 +248,7 @@ impl Cycle {
         for class in ended {
             if let Some(scan) = self.scans.remove(&class) {
                 self.count_agents_with(&scan, at, &offer.agent_id);
+                scan.refusals(&mut self.refusals);
             }
         }
         for scan in self.scans.values_mut() {
@@ -271,11 +285,16 @@ impl Cycle {
         }
     }
 
-    /// Ends the cycle: counts what was rejected, gives back what nobody used.
-    pub(super) fn finish(mut self, outcomes: &mut Arc<Outcomes>) -> Vec<Offer> {
-        if self.rejected == 0 {
-            return self.offers.into_iter().flatten().collect();
+    /// Ends the cycle: counts what was rejected, gives back what nobody used, each with why.
+    pub(super) fn finish(mut self, outcomes: &mut Arc<Outcomes>) -> Vec<(Offer, Refusal)> {
+        for scan in self.scans.values() {
+            scan.refusals(&mut self.refusals);
         }
+        let unused = self.offers.iter_mut().zip(std::mem::take(&mut self.refusals));
+        if self.rejected == 0 {
+            return unused.filter_map(|(offer, why)| Some((offer.take()?, why))).collect();
+        }
+        let refusals: Vec<Refusal> = unused.map(|(_, why)| why).collect();
         let outcomes = Arc::make_mut(outcomes);
         for scan in std::mem::take(&mut self.scans).into_values() {
             self.count_agents(&scan);
@@ -291,7 +310,7 @@ impl Cycle {
                 None => drop(outcomes.rejected_agents.insert(agent.to_string(), count)),
             }
         }
-        self.offers.into_iter().flatten().collect()
+        self.offers.into_iter().zip(refusals).filter_map(|(offer, why)| Some((offer?, why))).collect()
     }
 }
 
@@ -299,7 +318,7 @@ impl Scan {
     fn screened(&mut self, at: usize, screen: &Screen, failed: Failed) {
         // One agent after the other fails alike.
         let known = self.screened.filter(|(known, _)| *known == failed).map(|(_, verdict)| verdict);
-        let verdict = known.unwrap_or_else(|| self.kind(screen.stages(failed).collect()));
+        let verdict = known.unwrap_or_else(|| self.kind(screen.stages(failed).collect(), false));
         self.screened = Some((failed, verdict));
         self.mark(at, verdict);
     }
@@ -307,15 +326,16 @@ impl Scan {
     fn evaluated(&mut self, at: usize, report: &Report) {
         let name = |outcome: &Outcome| outcome.reason.shortfall().map_or("", |shortfall| shortfall.name);
         let stages = report.obstacles().into_iter().map(|outcome| (outcome.stage, name(outcome))).collect();
-        let verdict = self.kind(stages);
+        let is_of_rule = |outcome: &Outcome| !outcome.passed && outcome.stage == OfferStage::Placement.as_str();
+        let verdict = self.kind(stages, report.outcomes.iter().any(is_of_rule));
         self.mark(at, verdict);
     }
 
     /// The number of a kind: its index plus one.
-    fn kind(&mut self, stages: Vec<(&'static str, &'static str)>) -> u16 {
-        let known = self.kinds.iter().position(|kind| kind.stages == stages);
+    fn kind(&mut self, stages: Vec<(&'static str, &'static str)>, is_excluded: bool) -> u16 {
+        let known = self.kinds.iter().position(|kind| kind.is_excluded == is_excluded && kind.stages == stages);
         let at = known.unwrap_or_else(|| {
-            self.kinds.push(Kind { stages, offers: 0 });
+            self.kinds.push(Kind { stages, offers: 0, is_excluded });
             self.kinds.len() - 1
         });
         // Sets of failed stages of one requirement; if there were ever more, the last one would stand for the rest.
@@ -328,6 +348,19 @@ impl Scan {
         {
             *slot = verdict;
             kind.offers += 1;
+        }
+    }
+
+    /// What these steps make of each offer; where they did not look, one of them found what it wanted before.
+    fn refusals(&self, refusals: &mut [Refusal]) {
+        for (at, refusal) in refusals.iter_mut().enumerate() {
+            let verdict = self.verdicts.get(at).filter(|_| at < self.next);
+            let kind = verdict.and_then(|verdict| self.kinds.get(usize::from(*verdict).checked_sub(1)?));
+            let why = match kind {
+                Some(kind) if kind.is_excluded => Refusal::Excluded,
+                Some(_) | None => Refusal::Waiting,
+            };
+            *refusal = (*refusal).max(why);
         }
     }
 
@@ -478,6 +511,87 @@ mod tests {
                 [(Some(2), 1), (None, 1)]
             );
             assert_eq!((rejected, agents), (2, BTreeMap::from([("a0".to_owned(), 2)])));
+        }
+    }
+
+    proptest! {
+        // With a rule that counts, a launch changes the answers for the steps behind it, so only the first step is sure to be placed in any order;
+        // the others are once the next batches have come.
+        #[test]
+        fn the_order_of_offers_decides_where_and_never_whether(
+            (sizes, shuffled) in proptest::collection::vec((900_u64..1400, 200_u64..400, 8078_u64..8083), 1..12).prop_flat_map(|sizes| {
+                let offers: Vec<usize> = (0..sizes.len()).collect();
+                (Just(sizes), Just(offers).prop_shuffle())
+            }),
+            rule in proptest::option::of(proptest::sample::select(vec!["hostname:LIKE:h[024]", "hostname:UNIQUE", "hostname:MAX_PER:2"])),
+            steps in 1_usize..10,
+            budget in 0_usize..12,
+        ) {
+            let in_order: Vec<_> =
+                sizes.iter().enumerate().map(|(at, (millis, mem, first_port))| offer(2 * at, *millis, *mem, *first_port)).collect();
+            let mut pod = pod();
+            pod.placement = rule.and_then(|text| Rule::parse(text, "hello").unwrap());
+            let is_counting = pod.placement.as_ref().is_some_and(Rule::is_counting);
+            let world = World::new(pod);
+            let both: &[&str] = &["server", "agent"];
+            let fitting: Vec<String> = in_order
+                .iter()
+                .filter(|offer| world.with_requirement(both, Recovery::None, |requirement| evaluate(requirement, offer, &mut Generator::seeded(1))).accepted.is_some())
+                .map(|offer| offer.id.to_string())
+                .collect();
+            let mixed: Vec<_> = shuffled.iter().filter_map(|at| in_order.get(*at).cloned()).collect();
+            for offers in [in_order, mixed] {
+                let mut cycle = Cycle::new(offers, ROLE, budget);
+                let mut ids = Generator::seeded(1);
+                let mut used = Vec::new();
+                for _ in 0..if is_counting { 1 } else { steps } {
+                    let class = (ConfigId::parse("c").unwrap(), "hello".to_owned(), Vec::new());
+                    let look = world.with_requirement(both, Recovery::None, |requirement| {
+                        cycle.look(requirement, Some(class), None, &mut ids)
+                    });
+                    used.extend(look.fits.and_then(|(at, _)| cycle.take(at)).map(|offer| offer.id.to_string()));
+                }
+                prop_assert!(used.iter().all(|id| fitting.contains(id)));
+                prop_assert_eq!(used.len(), fitting.len().min(if is_counting { 1 } else { steps }));
+            }
+        }
+    }
+
+    #[test]
+    fn each_offer_is_given_back_with_why_it_is_of_no_use() {
+        let rule = |text: &str| Rule::parse(text, "hello").unwrap();
+        let offers = [offer(0, 1400, 400, 8078), offer(2, 1, 1, 8078), offer(4, 1, 1, 8078)];
+        let why = |rule: Option<Rule>, pinned: Option<&str>, looks: usize, budget: usize| {
+            let mut pod = pod();
+            pod.placement = rule;
+            let world = World::new(pod);
+            let mut cycle = Cycle::new(offers.to_vec(), ROLE, budget);
+            let mut ids = Generator::seeded(1);
+            let pinned = pinned.map(|agent| AgentId::parse(agent).unwrap());
+            for _ in 0..looks {
+                let class = (ConfigId::parse("c").unwrap(), "hello".to_owned(), Vec::new());
+                let look = world.with_requirement(&["server", "agent"], Recovery::None, |requirement| {
+                    cycle.look(requirement, pinned.is_none().then_some(class), pinned.as_ref(), &mut ids)
+                });
+                if let Some((at, _)) = look.fits {
+                    cycle.take(at);
+                }
+            }
+            let left = cycle.finish(&mut Arc::default());
+            left.into_iter().map(|(offer, why)| format!("{}: {why:?}", offer.hostname)).collect::<Vec<_>>()
+        };
+        for budget in [0, 100] {
+            assert_eq!(why(None, None, 0, budget), ["h0: Elsewhere", "h1: Elsewhere", "h2: Elsewhere"], "nobody asked");
+            // The first is used. What was not looked at may well be of use to the next.
+            assert_eq!(why(None, None, 1, budget), ["h1: Waiting", "h2: Waiting"]);
+            assert_eq!(why(None, None, 2, budget), ["h1: Waiting", "h2: Waiting"]);
+            let kept_off = ["h0: Excluded", "h1: Waiting", "h2: Excluded"];
+            assert_eq!(why(rule("hostname:LIKE:h1"), None, 1, budget), kept_off);
+            let kept_off = ["h0: Excluded", "h1: Excluded", "h2: Excluded"];
+            assert_eq!(why(rule("hostname:LIKE:x"), None, 2, budget), kept_off);
+            let bound = ["h0: Elsewhere", "h1: Waiting", "h2: Elsewhere"];
+            assert_eq!(why(None, Some("a1"), 1, budget), bound, "its own agent has too little");
+            assert_eq!(why(None, Some("a9"), 1, budget), ["h0: Elsewhere", "h1: Elsewhere", "h2: Elsewhere"]);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The offer cycle: each batch of offers is used, cleaned or given back within one step; none is held.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mainstay_proto::v1 as wire;
@@ -10,16 +10,18 @@ use super::Engine;
 use super::cycle::{Cycle, Look};
 use super::wanted::Wanted;
 use crate::effect::{Call, Effects};
+use crate::event::MalformedOffer;
 use crate::ids::{AgentId, OfferId, PodInstance, ResourceId, TaskId, TaskName};
 use crate::journal::Entry;
 use crate::limits::{
-    ACCEPT_REMAINDER, DECLINE_LONG, DECLINE_SHORT, OUTCOMES_KEPT, RELEASE_SWEEP, RELEASED_AFTER_OFFERS,
-    REPORTS_PER_CYCLE, SEEN_OFFERS,
+    ACCEPT_REMAINDER, MALFORMED_TOLD, OUTCOMES_KEPT, RELEASE_SWEEP, RELEASED_AFTER_OFFERS, REPORTS_PER_CYCLE,
+    SEEN_OFFERS,
 };
 use crate::offer::Offer;
 use crate::offer::evaluate::Evaluation;
 use crate::offer::leftover;
 use crate::offer::placement::{Counts, Rule};
+use crate::offer::refusal::Refusal;
 use crate::offer::requirement::{Accepted, Recovery};
 use crate::offer::role;
 use crate::resource::Resource;
@@ -37,15 +39,22 @@ impl Engine {
         self.demand.heard(now);
         if !self.reconciler.is_done() {
             // What runs is not known yet. The revive that ends reconciliation brings them back.
-            decline(offers.iter().map(|offer| offer.id.clone()).collect(), DECLINE_SHORT, effects);
+            let refused = offers.iter().map(|offer| (offer.id.clone(), &offer.agent_id, Refusal::Unsettled));
+            self.decline(refused, now, effects);
             return;
         }
+        let offers = self.latest(offers, now, effects);
+        let mut is_blocked = false;
         let mut cycle = Cycle::new(offers, &self.config.role, REPORTS_PER_CYCLE);
         let mut pods_launched: BTreeSet<PodInstance> = BTreeSet::new();
         for place in self.candidates().iter().copied() {
             let Some(wanted) = self.wanted(place) else { continue };
             // Another launch into the same instance must see what this one left: next cycle.
-            if pods_launched.contains(&wanted.pod) || self.blocked_by(&wanted).is_some() {
+            if pods_launched.contains(&wanted.pod) {
+                continue;
+            }
+            if self.blocked_by(&wanted).is_some() {
+                is_blocked = true;
                 continue;
             }
             if self.try_step(&wanted, &mut cycle, now, effects) {
@@ -57,7 +66,26 @@ impl Engine {
             self.demand.want_revive();
         }
         let unused = cycle.finish(&mut self.outcomes);
-        self.leftovers(unused, now, effects);
+        self.leftovers(unused, is_blocked, now, effects);
+    }
+
+    /// The latest offer of every agent and role; those before it are declined, so that the next allocation joins what they hold.
+    fn latest(&mut self, offers: Vec<Offer>, now: Timestamp, effects: &mut Effects) -> Vec<Offer> {
+        let mut last: BTreeMap<(&AgentId, Option<&str>), usize> = BTreeMap::new();
+        for (at, offer) in offers.iter().enumerate() {
+            last.insert((&offer.agent_id, offer.allocation_role.as_deref()), at);
+        }
+        if last.len() == offers.len() {
+            return offers;
+        }
+        let kept: BTreeSet<usize> = last.into_values().collect();
+        let (mut latest, mut superseded) = (Vec::with_capacity(kept.len()), Vec::new());
+        for (at, offer) in offers.into_iter().enumerate() {
+            if kept.contains(&at) { latest.push(offer) } else { superseded.push(offer) }
+        }
+        let refused = superseded.iter().map(|offer| (offer.id.clone(), &offer.agent_id, Refusal::Superseded));
+        self.decline(refused, now, effects);
+        latest
     }
 
     /// Tries one step on the offers left; answers whether it was launched.
@@ -301,19 +329,23 @@ impl Engine {
     }
 
     /// Offers nobody wanted: reservations of ours that nothing stands on are released, the rest is given back.
-    fn leftovers(&mut self, offers: Vec<Offer>, now: Timestamp, effects: &mut Effects) {
+    fn leftovers(&mut self, offers: Vec<(Offer, Refusal)>, is_blocked: bool, now: Timestamp, effects: &mut Effects) {
         // Most offers hold nothing of ours.
         let is_ours = |resource: &Resource| {
             let id = self.state.framework_id.as_ref();
             id.is_some_and(|id| leftover::is_ours(resource, &self.config.role, id))
         };
         let may_have_ours =
-            !self.state.releasing.is_empty() || offers.iter().any(|offer| offer.resources.iter().any(is_ours));
+            !self.state.releasing.is_empty() || offers.iter().any(|(offer, _)| offer.resources.iter().any(is_ours));
         let keep = if may_have_ours { self.state.kept_resource_ids() } else { BTreeSet::new() };
+        let wants_offers = self.wants_offers(now);
+        let is_unsettled = is_blocked || self.demand.is_sweeping(now);
+        // Several offers have to miss a reservation before it counts as released.
+        let releasing: BTreeSet<AgentId> = self.state.releasing.values().cloned().collect();
         let mut unused = Vec::new();
         // No more are kept than these, so a flood of offers costs no more either.
         let kept_from = offers.len().saturating_sub(SEEN_OFFERS);
-        for (at, offer) in offers.into_iter().enumerate() {
+        for (at, (offer, why)) in offers.into_iter().enumerate() {
             let orphans = match &self.state.framework_id {
                 Some(id) if !self.is_partly_unreadable => {
                     leftover::orphans(&offer, &keep, &self.config.role, id, &self.state.releasing)
@@ -323,7 +355,14 @@ impl Engine {
             let mut operations = leftover::release(&orphans);
             self.count_unseen(&offer, effects);
             if operations.is_empty() {
-                unused.push(offer.id.clone());
+                let why = if !wants_offers {
+                    Refusal::Idle
+                } else if is_unsettled || releasing.contains(&offer.agent_id) {
+                    Refusal::Unsettled
+                } else {
+                    why
+                };
+                unused.push((offer.id.clone(), offer.agent_id.clone(), why));
                 if at >= kept_from {
                     Arc::make_mut(&mut self.seen).put(offer, now);
                 }
@@ -334,8 +373,47 @@ impl Engine {
             effects.send.push(Call::Accept { offers: vec![offer.id], operations, refuse: ACCEPT_REMAINDER });
             self.demand.sweep(now, RELEASE_SWEEP);
         }
-        let refuse = if self.wants_offers(now) { DECLINE_SHORT } else { DECLINE_LONG };
-        decline(unused, refuse, effects);
+        let refused = unused.iter().map(|(id, agent, why)| (id.clone(), agent, *why));
+        self.decline(refused, now, effects);
+    }
+
+    /// Offers that could not be read: counted, told once for each problem, and declined.
+    pub(super) fn malformed(&mut self, offers: &[MalformedOffer], now: Timestamp, effects: &mut Effects) {
+        let unknown = AgentId::parse("unknown").expect("a valid id");
+        let outcomes = Arc::make_mut(&mut self.outcomes);
+        for offer in offers {
+            *outcomes.failure_reasons.entry(format!("MalformedOffer: {}", offer.reason)).or_default() += 1;
+            let agent = offer.agent_id.as_ref().unwrap_or(&unknown);
+            let text = format!("{agent}: {}", offer.error);
+            if self.malformed_told.len() < MALFORMED_TOLD && self.malformed_told.insert(text) {
+                let (agent, error) = (agent.to_string(), offer.error.clone());
+                effects.journal.push(Entry::OffersMalformed { reason: offer.reason, agent, error });
+            }
+        }
+        if self.is_subscribed {
+            let refused = offers.iter().filter_map(|offer| {
+                Some((offer.id.clone()?, offer.agent_id.as_ref().unwrap_or(&unknown), Refusal::Malformed))
+            });
+            self.decline(refused, now, effects);
+        }
+    }
+
+    /// Gives offers back, those that are refused for the same time with one call.
+    pub(super) fn decline<'o>(
+        &mut self,
+        offers: impl Iterator<Item = (OfferId, &'o AgentId, Refusal)>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let mut by_span: BTreeMap<Millis, Vec<OfferId>> = BTreeMap::new();
+        for (id, agent, why) in offers {
+            by_span.entry(self.refusals.span(agent, why)).or_default().push(id);
+        }
+        for (refuse, offers) in by_span {
+            self.demand.refused(now, refuse);
+            effects.journal.push(Entry::Declined { count: offers.len(), refuse });
+            effects.send.push(Call::Decline { offers, refuse });
+        }
     }
 
     /// Gives each operation an id, so that its outcome is told, and remembers what it releases.
@@ -384,12 +462,5 @@ impl Engine {
                 self.state.released(&id, &mut effects.commit);
             }
         }
-    }
-}
-
-fn decline(offers: Vec<OfferId>, refuse: Millis, effects: &mut Effects) {
-    if !offers.is_empty() {
-        effects.journal.push(Entry::Declined { count: offers.len(), refuse });
-        effects.send.push(Call::Decline { offers, refuse });
     }
 }

@@ -154,6 +154,8 @@ pub(super) fn start(
         reconciler: Reconciler::default(),
         killer: Killer::default(),
         demand: Demand::new(now),
+        refusals: crate::offer::refusal::Refusals::default(),
+        malformed_told: BTreeSet::new(),
         delays,
         planned_tasks,
         told: super::Told::default(),

@@ -211,6 +211,7 @@ impl Engine {
 
     /// Takes planned reservations out of a stored task; a pod that had no others stays given up, so that recovery launches it anew.
     fn strip(&mut self, task: &Task, planned: &BTreeSet<ResourceId>, give_up: bool, effects: &mut Effects) {
+        self.demand.want_revive();
         let stripped = rewrite::without_resources(task, |id| planned.contains(id))
             .and_then(|task| if give_up { rewrite::permanently_failed(&task) } else { Ok(task) });
         match stripped {
@@ -240,6 +241,8 @@ impl Engine {
 
     /// Marks a task as permanently failed.
     pub(super) fn give_up_task(&mut self, task: &Task, effects: &mut Effects) {
+        // Rules that count no longer count it, so others may go where they could not.
+        self.demand.want_revive();
         match rewrite::permanently_failed(task) {
             Ok(task) => self.state.put_task(task, &mut effects.commit),
             Err(problem) => self.unreadable(&task.name, &problem, effects),

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::ids::AgentId;
+use crate::ids::{AgentId, OfferId};
 use crate::limits::SEEN_OFFERS;
 use crate::offer::Offer;
 use crate::units::Timestamp;
@@ -54,6 +54,12 @@ impl Seen {
         }
     }
 
+    /// Forgets an offer that became void while it was given back: an operator reserved on the agent, or it is about to go. What it has now comes
+    /// with its next offer, and until then nothing is known.
+    pub fn rescinded(&mut self, offer_id: &OfferId) {
+        self.offers.retain(|_, (.., offer)| offer.id != *offer_id);
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.offers.clear();
@@ -100,6 +106,11 @@ mod tests {
         assert!(!kept(&seen, 4) && kept(&seen, 5));
         seen.forget(&AgentId::parse("a5").unwrap());
         assert!(!kept(&seen, 5) && kept(&seen, 50), "a50 is another agent");
+        seen.put(Offer { id: OfferId::parse("void").unwrap(), ..offer(6) }, Timestamp(3));
+        seen.rescinded(&OfferId::parse("other").unwrap());
+        assert!(kept(&seen, 6));
+        seen.rescinded(&OfferId::parse("void").unwrap());
+        assert!(!kept(&seen, 6) && kept(&seen, 7));
         // One agent that offers again and again does not push the others out.
         for _ in 0..5 * SEEN_OFFERS {
             seen.put(offer(9), Timestamp(3));

@@ -8,12 +8,13 @@
 //! | suppressed | REVIVE (a token is taken) | – |
 //!
 //! Invariant: while there is work, either a REVIVE was sent since it appeared or one is waiting for a token; a lost REVIVE is made good by the
-//! repetition after [`REPEAT`] without any offer.
+//! repetition after [`REPEAT`] without any offer, counted from when the last refusal ends: until then silence is what was asked for.
+//! Invariant: in any span of time at most [`REVIVE_BURST`] REVIVEs are sent and one more for every [`REVIVE_REFILL`] of it.
 
 use crate::limits::{REVIVE_BURST, REVIVE_REFILL};
 use crate::units::{Millis, Timestamp};
 
-/// A REVIVE that brought no offer at all for this long is sent again.
+/// A REVIVE that brought no offer at all for this long is sent again; so is one when nothing comes back for this long after the last refusal.
 const REPEAT: Millis = Millis::from_secs(60);
 /// After a subscription offers are looked at for at least this long before they are suppressed: they may show reservations to release.
 const FIRST_LOOK: Millis = Millis::from_secs(5);
@@ -38,6 +39,7 @@ pub struct Demand {
     is_revive_wanted: bool,
     tokens: u32,
     refilled_at: Timestamp,
+    /// The last offer or REVIVE; the end of the longest refusal since then, when that is later.
     last_heard: Timestamp,
     sweep_until: Timestamp,
     was_throttled: bool,
@@ -67,7 +69,12 @@ impl Demand {
 
     /// Offers arrived.
     pub fn heard(&mut self, now: Timestamp) {
-        self.last_heard = now;
+        self.last_heard = self.last_heard.max(now);
+    }
+
+    /// An offer was refused for this long, so nothing is heard of its agent.
+    pub fn refused(&mut self, now: Timestamp, span: Millis) {
+        self.last_heard = self.last_heard.max(now.plus(span));
     }
 
     /// Offers are wanted for at least this long, whatever the plans say: reservations may show up that are to be released.
@@ -137,6 +144,8 @@ impl Demand {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -162,6 +171,70 @@ mod tests {
         assert_eq!(demand.decide(false, true, Timestamp(5000)), Action::Suppress);
         assert_eq!(demand.decide(false, true, Timestamp(5001)), Action::Nothing);
         assert_eq!(demand.decide(true, true, Timestamp(5002)), Action::Revive);
+    }
+
+    #[test]
+    fn silence_that_was_asked_for_is_no_reason_to_revive() {
+        let mut demand = Demand::new(Timestamp(0));
+        demand.heard(Timestamp(1000));
+        demand.refused(Timestamp(1000), Millis(5000));
+        demand.refused(Timestamp(1000), Millis(300_000));
+        demand.heard(Timestamp(2000));
+        assert_eq!(demand.wake_at(true, Timestamp(2000)), Some(Timestamp(361_000)));
+        assert_eq!(demand.decide(true, true, Timestamp(360_999)), Action::Nothing);
+        assert_eq!(demand.decide(true, true, Timestamp(361_000)), Action::Revive);
+        assert_eq!(demand.wake_at(true, Timestamp(361_000)), Some(Timestamp(421_000)), "a REVIVE ends refusals");
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order: never more than a burst and the refill, never a suppressed wish, never forgotten work.
+        #[test]
+        fn asking_neither_storms_nor_starves(
+            steps in proptest::collection::vec((0_u8..5, 0_u64..4000, any::<bool>()), 1..400),
+        ) {
+            let mut demand = Demand::new(Timestamp(0));
+            let (mut now, mut is_deaf, mut news) = (Timestamp(0), false, None);
+            let mut revives: Vec<Timestamp> = Vec::new();
+            for (what, pause, has_work) in steps {
+                // Most of it happens in bursts.
+                now = now.plus(Millis(if pause < 3000 { pause % 20 } else { pause }));
+                match what {
+                    0 | 1 => {
+                        demand.want_revive();
+                        news = news.or(Some(now));
+                    }
+                    2 => demand.heard(now),
+                    3 => demand.refused(now, Millis(pause * 10)),
+                    _ => {}
+                }
+                match demand.decide(has_work, true, now) {
+                    Action::Revive => {
+                        prop_assert!(has_work);
+                        revives.push(now);
+                        (is_deaf, news) = (false, None);
+                    }
+                    Action::Suppress => {
+                        prop_assert!(!has_work && !is_deaf, "only once");
+                        is_deaf = true;
+                    }
+                    Action::Nothing | Action::Throttled => {}
+                }
+                prop_assert_eq!(demand.is_suppressed(), is_deaf);
+                if !has_work {
+                    news = None;
+                } else if is_deaf || news.is_some() {
+                    let at = demand.wake_at(true, now);
+                    prop_assert!(at.is_some_and(|at| at <= now.plus(REVIVE_REFILL)), "the wish is kept until there is a token");
+                }
+                let burst = revives.len().saturating_sub(REVIVE_BURST as usize + 1);
+                if let (Some(first), Some(last)) = (revives.get(burst), revives.last()) {
+                    let earned = last.since(*first).0 / REVIVE_REFILL.0 + 1;
+                    prop_assert!(revives.len() as u64 - burst as u64 <= u64::from(REVIVE_BURST) + earned);
+                }
+            }
+            let spent = revives.len() as u64;
+            prop_assert!(spent <= u64::from(REVIVE_BURST) + now.0 / REVIVE_REFILL.0);
+        }
     }
 
     #[test]

@@ -40,6 +40,23 @@ pub enum Error {
     Persistence { name: String, source: ids::Error },
 }
 
+impl Error {
+    /// Kind of problem, without the values.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::NoName => "resource without a name",
+            Self::NoValue { .. } => "resource without a value of its type",
+            Self::Amount { .. } => "amount out of bounds",
+            Self::BackwardRange { .. } => "backward range",
+            Self::OverlappingRanges { .. } => "overlapping ranges",
+            Self::DuplicateItem { .. } => "duplicate item",
+            Self::ReservationKind { .. } => "unknown kind of reservation",
+            Self::ReservationRole { .. } => "reservation without a role",
+            Self::Persistence { .. } => "volume without a usable id",
+        }
+    }
+}
+
 impl Resource {
     /// Checks and converts.
     ///

@@ -466,7 +466,7 @@ impl World {
             self.say(format!("commit {}", writes.collect::<Vec<_>>().join(" ")));
         }
         effects.commit.apply_to(&mut self.stored);
-        for call in effects.send {
+        for call in join_declines(effects.send) {
             let text = self.send(call);
             self.say(format!("-> {text}"));
         }
@@ -614,6 +614,27 @@ fn agent_of(operations: &[v1::offer::Operation]) -> Option<String> {
 }
 
 /// What is worth a line; what the calls and commits show is not.
+/// Declines without what each agent adds to their time, so that those for one reason are one.
+fn join_declines(calls: Vec<Call>) -> Vec<Call> {
+    let spans = [1, 5, 10, 20, 40, 60, 300, 3600].map(Millis::from_secs);
+    let mut joined: Vec<Call> = Vec::new();
+    for call in calls {
+        let Call::Decline { offers, refuse } = call else {
+            joined.push(call);
+            continue;
+        };
+        let refuse = spans.into_iter().rev().find(|span| *span <= refuse).unwrap_or(refuse);
+        match joined.last_mut() {
+            Some(Call::Decline { offers: known, refuse: same }) if *same == refuse => {
+                known.extend(offers);
+                known.sort_by_key(|id| (id.as_str().len(), id.clone()));
+            }
+            _ => joined.push(Call::Decline { offers, refuse }),
+        }
+    }
+    joined
+}
+
 fn journal(entry: &Entry) -> Option<String> {
     Some(match entry {
         Entry::OffersReceived { .. }
@@ -630,6 +651,7 @@ fn journal(entry: &Entry) -> Option<String> {
             let headline = report.lines().next().unwrap_or_default();
             format!("{headline} {}", failures.collect::<Vec<_>>().join("; "))
         }
+        Entry::OffersMalformed { agent, error, .. } => format!("cannot read an offer of {agent}: {error}"),
         Entry::StepChanged { plan, step, from, to, .. } => format!("{plan} {step}: {from} => {to}"),
         Entry::PlanBegins { plan, status, steps, complete } => {
             format!("{plan} begins {status}, {complete} of {steps} steps complete")

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use mainstay_engine::effect::Call;
 use mainstay_engine::event::Event;
-use mainstay_engine::ids::{FrameworkId, Generator, OfferId};
+use mainstay_engine::ids::{FrameworkId, Generator};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -57,6 +57,7 @@ pub struct Settings {
 
 /// What the client tells the loop.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "all but the last one are events")]
 pub enum Message {
     /// Something for the engine, under the subscription of this number.
     Event {
@@ -64,13 +65,6 @@ pub enum Message {
         epoch: u64,
         /// What happened.
         event: Event,
-    },
-    /// Offers that could not be read, to be declined.
-    MalformedOffers {
-        /// Number of the subscription.
-        epoch: u64,
-        /// Their ids.
-        offers: Vec<OfferId>,
     },
     /// The process must end: the master will not have us.
     Fatal {
@@ -262,8 +256,11 @@ impl Client {
                     break Outcome::Lost;
                 }
                 Ok(Incoming::Offers { offers, malformed }) => {
-                    if self.report(epoch, malformed).await.is_err() {
-                        break Outcome::Over;
+                    if !malformed.is_empty() {
+                        let event = Event::MalformedOffers(malformed);
+                        if self.messages.send(Message::Event { epoch, event }).await.is_err() {
+                            break Outcome::Over;
+                        }
                     }
                     Message::Event { epoch, event: Event::Offers(offers) }
                 }
@@ -287,23 +284,6 @@ impl Client {
             return Outcome::Over;
         }
         outcome
-    }
-
-    async fn report(
-        &self,
-        epoch: u64,
-        malformed: Vec<convert::MalformedOffer>,
-    ) -> Result<(), mpsc::error::SendError<Message>> {
-        let mut offers = Vec::new();
-        for offer in malformed {
-            let id = offer.id.as_ref().map_or("unreadable", OfferId::as_str);
-            tracing::warn!(offer = id, error = chain(&offer.error), "offer declined: it cannot be read");
-            offers.extend(offer.id);
-        }
-        if offers.is_empty() {
-            return Ok(());
-        }
-        self.messages.send(Message::MalformedOffers { epoch, offers }).await
     }
 
     /// What the master's parting words mean and what to do.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_engine::effect::Call;
-use mainstay_engine::event::{Event, Master, OperationStatus};
+use mainstay_engine::event::{Event, MalformedOffer, Master, OperationStatus};
 use mainstay_engine::ids::{self, AgentId, ExecutorId, FrameworkId, OfferId, OperationId};
 use mainstay_engine::offer::Offer;
 use mainstay_engine::resource::Resource;
@@ -18,6 +18,8 @@ use mainstay_proto::envelope;
 use mainstay_proto::v1 as wire;
 use mainstay_proto::v1::scheduler::{self, call, event};
 use prost::{Message as _, encoding};
+
+use crate::telemetry::chain;
 
 /// Heartbeats of a master that does not say how often it sends them.
 pub const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
@@ -54,9 +56,23 @@ pub enum Error {
     Malformed {
         /// Kind of message.
         what: &'static str,
+        /// Kind of problem.
+        kind: &'static str,
         /// Why.
         why: String,
     },
+}
+
+impl Error {
+    /// Kind of problem, one of a few: what is counted.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Decode { .. } => "does not decode",
+            Self::Missing { .. } => "lacks a part",
+            Self::Identifier { .. } => "bad identifier",
+            Self::Malformed { kind, .. } => kind,
+        }
+    }
 }
 
 /// One event of the stream.
@@ -86,15 +102,6 @@ pub enum Incoming {
     Error(String),
     /// Nothing we act on; its wire number.
     Ignored(i32),
-}
-
-/// An offer that could not be read.
-#[derive(Debug)]
-pub struct MalformedOffer {
-    /// Its id, when that much could be read.
-    pub id: Option<OfferId>,
-    /// What is wrong.
-    pub error: Error,
 }
 
 /// Reads one event of the stream.
@@ -158,19 +165,25 @@ fn offers(encoded: Vec<Bytes>) -> Incoming {
         // One at a time: decoded all at once, 10,000 offers take 240 MB.
         match offer(&bytes) {
             Ok(offer) => offers.push(offer),
-            Err(error) => malformed.push(MalformedOffer { id: offer_id(&bytes), error }),
+            Err(error) => malformed.push(MalformedOffer {
+                id: field(&bytes, 1).and_then(|id| OfferId::parse(wire::OfferId::decode(id).ok()?.value).ok()),
+                agent_id: field(&bytes, 3).and_then(|id| AgentId::parse(wire::AgentId::decode(id).ok()?.value).ok()),
+                reason: error.kind(),
+                error: chain(&error),
+            }),
         }
     }
     Incoming::Offers { offers, malformed }
 }
 
-/// The id of an offer of which nothing else need be readable.
-fn offer_id(bytes: &[u8]) -> Option<OfferId> {
+/// The bytes of a message in an offer of which nothing behind it need be readable.
+fn field(bytes: &[u8], wanted: u32) -> Option<&[u8]> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let (number, wire_type) = encoding::decode_key(&mut rest).ok()?;
-        if number == 1 {
-            return OfferId::parse(wire::OfferId::decode_length_delimited(rest).ok()?.value).ok();
+        if number == wanted && wire_type == encoding::WireType::LengthDelimited {
+            let length = usize::try_from(encoding::decode_varint(&mut rest).ok()?).ok()?;
+            return rest.get(..length);
         }
         encoding::skip_field(wire_type, number, &mut rest, encoding::DecodeContext::default()).ok()?;
     }
@@ -187,8 +200,11 @@ fn offer(bytes: &[u8]) -> Result<Offer, Error> {
     }
     let mut resources = Vec::with_capacity(message.resources.len());
     for resource in &message.resources {
-        let resource =
-            Resource::from_wire(resource).map_err(|error| Error::Malformed { what: WHAT, why: error.to_string() })?;
+        let resource = Resource::from_wire(resource).map_err(|error| Error::Malformed {
+            what: WHAT,
+            kind: error.kind(),
+            why: error.to_string(),
+        })?;
         resources.push(resource);
     }
     let executor_ids = message
@@ -214,7 +230,11 @@ fn offer(bytes: &[u8]) -> Result<Offer, Error> {
 /// Shape: scalars with three decimals, `[1-3,5-9]`, `{a,b}`, text as it is.
 /// Source: the SDK writes it to the label `offer_attributes`, placement rules match against it.
 fn attribute_text(attribute: &wire::Attribute) -> Result<String, Error> {
-    let absent = || Error::Malformed { what: "offer", why: format!("attribute {:?} has no value", attribute.name) };
+    let absent = || Error::Malformed {
+        what: "offer",
+        kind: "attribute without a value",
+        why: format!("attribute {:?} has no value", attribute.name),
+    };
     match wire::value::Type::try_from(attribute.r#type) {
         Ok(wire::value::Type::Scalar) => {
             let scalar = attribute.scalar.as_ref().ok_or_else(absent)?;
@@ -236,8 +256,11 @@ fn attribute_text(attribute: &wire::Attribute) -> Result<String, Error> {
 
 fn status(bytes: &Bytes) -> Result<Status, Error> {
     // The engine keeps these bytes for as long as the task lives: they must not hold the stream's buffer.
-    Status::parse(Bytes::copy_from_slice(bytes))
-        .map_err(|error| Error::Malformed { what: "task status", why: error.to_string() })
+    Status::parse(Bytes::copy_from_slice(bytes)).map_err(|error| Error::Malformed {
+        what: "task status",
+        kind: "malformed",
+        why: error.to_string(),
+    })
 }
 
 fn operation_status(message: wire::OperationStatus) -> Result<OperationStatus, Error> {

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use mainstay_engine::command::{Command, PodVerb, Reply};
+use mainstay_engine::effect::Call;
 use mainstay_engine::event::Master;
-use mainstay_engine::ids::{FrameworkId, OfferId};
+use mainstay_engine::ids::{AgentId, FrameworkId, OfferId};
 use mainstay_engine::units::Millis;
 use mainstay_spec::ServiceSpec;
 
@@ -333,7 +334,7 @@ async fn what_belongs_to_an_ended_subscription_is_void() {
     bench.event(2, subscribed());
     bench.event(2, Event::Offers(Vec::new()));
     bench.event(2, rescinded("b"));
-    bench.messages.try_send(Message::MalformedOffers { epoch: 2, offers: vec![OfferId::parse("m").unwrap()] }).unwrap();
+    bench.event(1, Event::MalformedOffers(Vec::new()));
     bench.settle().await;
     assert_eq!(
         bench.steps(),
@@ -341,8 +342,28 @@ async fn what_belongs_to_an_ended_subscription_is_void() {
         "the offers of 1 are not among them"
     );
     // The call of 1 still says so, and is dropped where calls are sent.
-    let malformed = Call::Decline { offers: vec![OfferId::parse("m").unwrap()], refuse: DECLINE_LONG };
-    assert_eq!(bench.sent(), [(1, decline("a")), (2, decline("b")), (2, malformed)]);
+    assert_eq!(bench.sent(), [(1, decline("a")), (2, decline("b"))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offer_rescinded_before_it_is_looked_at_is_not_looked_at() {
+    let mut bench = Bench::new(|event, _| note(event)).await;
+    let offer = |id: &str| mainstay_engine::offer::Offer {
+        id: OfferId::parse(id).unwrap(),
+        agent_id: AgentId::parse("a").unwrap(),
+        hostname: "h".into(),
+        region: None,
+        zone: None,
+        attributes: Vec::new(),
+        resources: Vec::new(),
+        executor_ids: Vec::new(),
+        allocation_role: None,
+    };
+    bench.event(1, Event::Offers(vec![offer("void"), offer("good")]));
+    bench.event(1, rescinded("void"));
+    bench.event(1, Event::Offers(vec![offer("later")]));
+    bench.settle().await;
+    assert_eq!(bench.steps(), ["subscribed", "offers 1", "rescinded void", "offers 1"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,6 +61,11 @@ fn entries() -> Vec<Entry> {
             is_news: true,
         },
         Entry::Launched { task: task(), task_id: task_id(), agent_id: agent_id(), hostname: "h".into() },
+        Entry::OffersMalformed {
+            reason: "backward range",
+            agent: "a-S0".into(),
+            error: "resource 'ports' has the range 3-1".into(),
+        },
         Entry::Declined { count: 1, refuse: Millis(5000) },
         Entry::Revived,
         Entry::ReviveThrottled,

@@ -1,22 +1,22 @@
 //! Which changes of a pod restart its tasks.
 //!
 //! Invariant: the structures are taken apart without `..`, so that a new field of the model does not compile until it is
-//! decided here. Source: the SDK's comparison, which sees only the last port of a task and none of its extras; all are
-//! compared here.
+//! decided here. Source: the SDK's comparison, which sees only the last port of a task and none of its extras, and no resource
+//! limits; all are compared here, since a change that is not rolled out is one that never takes effect.
 
 use super::mappings;
 use crate::{
     network::NetworkSpec,
     pod::PodSpec,
     port::PortSpec,
-    resource_set::{ResourceLimits, ResourceSet},
+    resource_set::ResourceSet,
     task::{ConfigSpec, TaskSpec},
 };
 
 /// Whether running tasks of a pod must be restarted for the new specification.
 ///
-/// Number of instances, placement, permission to decommission, `essential`, transport encryption, resource limits, and the
-/// ids of resource sets never restart a task; everything else does, every port and its extras included. Names have no
+/// Number of instances, placement, permission to decommission, `essential`, transport encryption, and the ids of resource
+/// sets never restart a task; everything else does, every port and its extras included. Names have no
 /// order: those of environment, labels, configurations, ports, and volumes of a set. Other lists have one.
 pub fn pod_changed(old: &PodSpec, new: &PodSpec) -> bool {
     comparable(old) != comparable(new)
@@ -68,9 +68,8 @@ fn comparable(pod: &PodSpec) -> (PodSpec, Vec<ResourceSet>) {
 
 fn comparable_set(set: Option<&ResourceSet>) -> ResourceSet {
     let mut result = set.cloned().unwrap_or_default();
-    let ResourceSet { id, cpus: _, memory_mb: _, gpus: _, ports, volumes, limits } = &mut result;
+    let ResourceSet { id, cpus: _, memory_mb: _, gpus: _, ports, volumes, limits: _ } = &mut result;
     id.clear();
-    *limits = ResourceLimits::default();
     ports.sort_by(|a, b| a.name.cmp(&b.name));
     for PortSpec { name: _, port: _, env_key: _, advertise: _, vip: _, ranges: _ } in ports {}
     volumes.sort_by(|a, b| a.path.cmp(&b.path));

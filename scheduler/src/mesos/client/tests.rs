@@ -164,7 +164,7 @@ impl Scheduler {
     async fn event(&mut self) -> (u64, Event) {
         match self.messages.recv().await.unwrap() {
             Message::Event { epoch, event } => (epoch, event),
-            other => panic!("unexpected: {other:?}"),
+            other @ Message::Fatal { .. } => panic!("unexpected: {other:?}"),
         }
     }
 
@@ -235,9 +235,14 @@ async fn events_come_in_any_pieces_and_calls_go_in_order_on_one_other_connection
 
     let epoch = scheduler.subscribed().await;
     assert!(scheduler.handle.is_current(epoch));
-    match scheduler.messages.recv().await.unwrap() {
-        Message::MalformedOffers { epoch: of, offers } => {
-            assert_eq!((of, offers.as_slice()), (epoch, &[OfferId::parse("o2").unwrap()][..]));
+    match scheduler.event().await {
+        (of, Event::MalformedOffers(offers)) => {
+            let ids: Vec<_> = offers
+                .iter()
+                .filter_map(|offer| offer.id.as_ref())
+                .map(mainstay_engine::ids::OfferId::as_str)
+                .collect();
+            assert_eq!((of, ids), (epoch, vec!["o2"]));
         }
         other => panic!("unexpected: {other:?}"),
     }
@@ -405,7 +410,7 @@ async fn parting_words_of_the_master_are_explained_and_final() {
                 assert!(scheduler.messages.recv().await.is_none(), "the client has ended");
                 (code, reason)
             }
-            other => panic!("unexpected: {other:?}"),
+            other @ Message::Event { .. } => panic!("unexpected: {other:?}"),
         }
     }
     let (code, reason) = fatal("Framework has been removed").await;
