@@ -50,6 +50,8 @@ pub(super) struct Cycle {
 #[derive(Default)]
 struct Scan {
     is_counting: bool,
+    /// Of its steps; offers to others are of no interest.
+    role: String,
     /// Offers before this index have been looked at.
     next: usize,
     /// Why each offer was rejected: index into `kinds` plus one; 0 is not rejected, or gone.
@@ -128,9 +130,10 @@ impl Cycle {
         let is_counting = requirement.placement.is_some_and(Rule::is_counting);
         let mut scan = class.as_ref().and_then(|class| self.scans.remove(class)).unwrap_or_default();
         scan.is_counting = is_counting;
+        let role = requirement.role();
+        role.as_ref().clone_into(&mut scan.role);
         scan.verdicts.resize(self.offers.len(), 0);
         let screen = Screen::new(requirement);
-        let role = requirement.role();
         let mut look = Look::default();
         let mut at = 0;
         while at < self.offers.len() {
@@ -187,7 +190,7 @@ impl Cycle {
             self.scans.insert(class, scan);
         } else {
             self.count_agents(&scan);
-            scan.refusals(&mut self.refusals);
+            scan.refusals(&self.offers, &self.role, &mut self.refusals);
         }
         look
     }
@@ -248,7 +251,7 @@ impl Cycle {
         for class in ended {
             if let Some(scan) = self.scans.remove(&class) {
                 self.count_agents_with(&scan, at, &offer.agent_id);
-                scan.refusals(&mut self.refusals);
+                scan.refusals(&self.offers, &self.role, &mut self.refusals);
             }
         }
         for scan in self.scans.values_mut() {
@@ -288,7 +291,7 @@ impl Cycle {
     /// Ends the cycle: counts what was rejected, gives back what nobody used, each with why.
     pub(super) fn finish(mut self, outcomes: &mut Arc<Outcomes>) -> Vec<(Offer, Refusal)> {
         for scan in self.scans.values() {
-            scan.refusals(&mut self.refusals);
+            scan.refusals(&self.offers, &self.role, &mut self.refusals);
         }
         let unused = self.offers.iter_mut().zip(std::mem::take(&mut self.refusals));
         if self.rejected == 0 {
@@ -352,8 +355,11 @@ impl Scan {
     }
 
     /// What these steps make of each offer; where they did not look, one of them found what it wanted before.
-    fn refusals(&self, refusals: &mut [Refusal]) {
-        for (at, refusal) in refusals.iter_mut().enumerate() {
+    fn refusals(&self, offers: &[Option<Offer>], role: &str, refusals: &mut [Refusal]) {
+        for (at, (refusal, offer)) in refusals.iter_mut().zip(offers).enumerate() {
+            if offer.as_ref().is_none_or(|offer| role::of_offer(offer, role) != self.role) {
+                continue;
+            }
             let verdict = self.verdicts.get(at).filter(|_| at < self.next);
             let kind = verdict.and_then(|verdict| self.kinds.get(usize::from(*verdict).checked_sub(1)?));
             let why = match kind {
@@ -511,6 +517,13 @@ mod tests {
                 [(Some(2), 1), (None, 1)]
             );
             assert_eq!((rejected, agents), (2, BTreeMap::from([("a0".to_owned(), 2)])));
+            let mut cycle = Cycle::new(offers.to_vec(), ROLE, budget);
+            let class = (ConfigId::parse("c").unwrap(), "hello".to_owned(), Vec::new());
+            world.with_requirement(&["server", "agent"], Recovery::None, |requirement| {
+                cycle.look(requirement, Some(class), None, &mut Generator::seeded(1))
+            });
+            let why: Vec<_> = cycle.finish(&mut Arc::default()).into_iter().map(|(_, why)| why).collect();
+            assert_eq!(why, [Refusal::Elsewhere, Refusal::Waiting, Refusal::Waiting, Refusal::Elsewhere]);
         }
     }
 

@@ -27,7 +27,7 @@ pub enum Refusal {
     Idle,
     /// It could not be read; as the agent is, it will not be next time either.
     Malformed,
-    /// Every step that waits has to go where its reservations are, and that is another agent.
+    /// Every step that waits has to go where its reservations are, and that is another agent, or wants offers to another role.
     #[default]
     Elsewhere,
     /// The placement rule of every step that could go anywhere excludes the agent.
