@@ -89,7 +89,7 @@ fn one(offer: wire::Offer) -> Result<Offer, String> {
     let text = |error: convert::Error| error.to_string();
     match convert::incoming(event.encode_to_vec().into()).map_err(text)? {
         Incoming::Offers { mut offers, mut malformed } => match (offers.pop(), malformed.pop()) {
-            (_, Some(malformed)) => Err(text(malformed.error)),
+            (_, Some(malformed)) => Err(malformed.error),
             (Some(offer), None) => Ok(offer),
             (None, None) => Err("it is empty".to_owned()),
         },
