@@ -148,6 +148,22 @@ impl Rule {
         }
     }
 
+    /// The first stored rule of an unknown kind in it, as its JSON.
+    pub fn unknown(&self) -> Option<&str> {
+        match self {
+            Self::Unknown(text) => Some(text),
+            Self::And(rules) | Self::Or(rules) => rules.iter().find_map(Self::unknown),
+            Self::Not(rule) => rule.unknown(),
+            Self::Match { .. }
+            | Self::MaxPer { .. }
+            | Self::RoundRobin { .. }
+            | Self::Passthrough
+            | Self::LocalRegion
+            | Self::Agent(_)
+            | Self::PodType { .. } => None,
+        }
+    }
+
     /// Name of the SDK's class, shown in reports and stored.
     pub fn class_name(&self) -> &'static str {
         match self {

@@ -63,6 +63,11 @@ impl PodSpec {
         self.tasks.iter().find(|task| task.name == name)
     }
 
+    /// Whether some task of the pod asks for this very port number.
+    pub fn declares_port(&self, number: u16) -> bool {
+        self.resource_sets.iter().flat_map(|set| &set.ports).any(|port| port.port == Some(number))
+    }
+
     /// The resource set of this id.
     pub fn resource_set(&self, id: &str) -> Option<&ResourceSet> {
         self.resource_sets.iter().find(|set| set.id == id)

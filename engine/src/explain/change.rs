@@ -296,8 +296,6 @@ fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial) -> Opt
     match reason {
         Reason::PortTaken { number, .. } => Some(Change::FreePort { number: *number }),
         Reason::NoPortLeft { name, .. } => {
-            let is_asked_for =
-                |number: u16| pod.resource_sets.iter().flat_map(|set| &set.ports).any(|port| port.port == Some(number));
             let port = pod.resource_sets.iter().flat_map(|set| &set.ports).find(|port| port.name == *name)?;
             let offered = |number: u16| {
                 trial.offer.resources.iter().any(|resource| {
@@ -309,7 +307,7 @@ fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial) -> Opt
             } else {
                 Box::new(port.ranges.iter().flat_map(|range| range.begin.max(1)..=range.end))
             };
-            let number = candidates.find(|number| !is_asked_for(*number) && !offered(*number))?;
+            let number = candidates.find(|number| !pod.declares_port(*number) && !offered(*number))?;
             Some(Change::FreeAnyPort { name: name.clone(), number })
         }
         Reason::ReservedMissing { .. }

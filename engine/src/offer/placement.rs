@@ -54,7 +54,7 @@ pub fn check(rule: &Rule, requirement: &Requirement<'_>, offer: &Offer) -> Outco
             return Outcome { stage, passed: passing > 0, reason, children };
         }
         // Nobody knows what the opposite of an unknown rule is: it must not open what was meant to be closed.
-        Rule::Not(rule) if has_unknown(rule) => (false, Reason::UnknownRule),
+        Rule::Not(rule) if rule.unknown().is_some() => (false, Reason::UnknownRule),
         Rule::Not(rule) => {
             let child = check(rule, requirement, offer);
             return Outcome { stage, passed: !child.passed, reason: Reason::Negated, children: vec![child] };
@@ -69,22 +69,6 @@ pub fn check(rule: &Rule, requirement: &Requirement<'_>, offer: &Offer) -> Outco
         Rule::Unknown(_) => (false, Reason::UnknownRule),
     };
     Outcome::new(stage, passed, reason)
-}
-
-/// Whether a rule of an unknown kind is in it.
-fn has_unknown(rule: &Rule) -> bool {
-    match rule {
-        Rule::Unknown(_) => true,
-        Rule::And(rules) | Rule::Or(rules) => rules.iter().any(has_unknown),
-        Rule::Not(rule) => has_unknown(rule),
-        Rule::Match { .. }
-        | Rule::MaxPer { .. }
-        | Rule::RoundRobin { .. }
-        | Rule::Passthrough
-        | Rule::LocalRegion
-        | Rule::Agent(_)
-        | Rule::PodType { .. } => false,
-    }
 }
 
 #[cfg(test)]

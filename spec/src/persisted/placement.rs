@@ -172,7 +172,9 @@ fn known(rule: &At<'_>, pod_type: &str) -> Result<Option<Rule>> {
         }
         "NotRule" => {
             // Nothing passes what is not understood, so everything would pass its negation.
-            Some(read(&rule.need("rule")?, pod_type)?).filter(is_understood).map(|inner| Rule::Not(Box::new(inner)))
+            Some(read(&rule.need("rule")?, pod_type)?)
+                .filter(|inner| inner.unknown().is_none())
+                .map(|inner| Rule::Not(Box::new(inner)))
         }
         "HostnameRule" | "RegionRule" | "ZoneRule" => matching(&rule.need("matcher")?, key(&tag))?,
         "AttributeRule" => attribute(&rule.need("matcher")?)?,
@@ -209,21 +211,6 @@ fn known(rule: &At<'_>, pod_type: &str) -> Result<Option<Rule>> {
         }
         _ => None,
     })
-}
-
-fn is_understood(rule: &Rule) -> bool {
-    match rule {
-        Rule::Unknown(_) => false,
-        Rule::And(rules) | Rule::Or(rules) => rules.iter().all(is_understood),
-        Rule::Not(rule) => is_understood(rule),
-        Rule::Match { .. }
-        | Rule::MaxPer { .. }
-        | Rule::RoundRobin { .. }
-        | Rule::Passthrough
-        | Rule::LocalRegion
-        | Rule::Agent(_)
-        | Rule::PodType { .. } => true,
-    }
 }
 
 /// The pair of rules that counts by an attribute.

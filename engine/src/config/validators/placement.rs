@@ -7,26 +7,11 @@ use super::{Change, Problem};
 /// Row 10. A text that cannot be read is refused when the specification is loaded; what is left are stored rules of an unknown kind.
 pub(super) fn is_valid(change: &Change<'_>, problems: &mut Vec<Problem>) {
     for pod in &change.new.spec.pods {
-        let Some(unknown) = pod.placement.as_ref().and_then(unknown) else { continue };
+        let Some(unknown) = pod.placement.as_ref().and_then(Rule::unknown) else { continue };
         let pod_type = &pod.pod_type;
         let message =
             format!("placement of pod {pod_type} has invalid constraints: correct the rule, nothing passes it");
         problems.push(Problem::value(format!("pods.{pod_type}.placement"), unknown, message));
-    }
-}
-
-fn unknown(rule: &Rule) -> Option<&str> {
-    match rule {
-        Rule::Unknown(text) => Some(text),
-        Rule::And(rules) | Rule::Or(rules) => rules.iter().find_map(unknown),
-        Rule::Not(rule) => unknown(rule),
-        Rule::Match { .. }
-        | Rule::MaxPer { .. }
-        | Rule::RoundRobin { .. }
-        | Rule::Passthrough
-        | Rule::LocalRegion
-        | Rule::Agent(_)
-        | Rule::PodType { .. } => None,
     }
 }
 

@@ -33,7 +33,7 @@ pub(in crate::offer) fn evaluate(
     let mut given: Vec<u16> = Vec::with_capacity(set.ports.len());
     for port in fixed.chain(dynamic) {
         let stage = if port.vip.is_some() { OfferStage::NamedVip } else { OfferStage::Port };
-        let is_free = |number: &u16| !given.contains(number) && !is_declared(pod, *number);
+        let is_free = |number: &u16| !given.contains(number) && !pod.declares_port(*number);
         // The number it had, which is among the taken: clients may remember it.
         let kept = || stored.port_number(port).filter(|number| is_wanted(port, *number) && is_free(number));
         let chosen = || candidates(port).find(|number| !taken.contains(number) && is_free(number));
@@ -62,11 +62,6 @@ fn candidates(port: &PortSpec) -> impl Iterator<Item = u16> {
 
 fn is_wanted(port: &PortSpec, number: u16) -> bool {
     port.ranges.is_empty() || port.ranges.iter().any(|range| (range.begin..=range.end).contains(&number))
-}
-
-/// Whether some task of the pod asks for this very number.
-fn is_declared(pod: &PodSpec, number: u16) -> bool {
-    pod.resource_sets.iter().flat_map(|set| &set.ports).any(|port| port.port == Some(number))
 }
 
 #[cfg(test)]

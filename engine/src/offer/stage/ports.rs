@@ -91,7 +91,7 @@ fn one<'a>(
 
 /// The first port that may be chosen: in the order of the ranges, without any in the order of the numbers.
 fn first_free(pod: &PodSpec, port: &PortSpec, role: &str, pool: &mut Pool<'_>) -> Option<u16> {
-    let is_free = |number: u16| number > 0 && !is_fixed(pod, number);
+    let is_free = |number: u16| number > 0 && !pod.declares_port(number);
     if port.ranges.is_empty() {
         return pool.take_first_port(role, 0..=u16::MAX, is_free);
     }
@@ -102,9 +102,4 @@ fn first_free(pod: &PodSpec, port: &PortSpec, role: &str, pool: &mut Pool<'_>) -
 fn within(port: &PortSpec) -> String {
     let texts: Vec<_> = port.ranges.iter().map(|range| format!("{}-{}", range.begin, range.end)).collect();
     texts.join(", ")
-}
-
-/// Whether some task of the pod asks for this very number.
-fn is_fixed(pod: &PodSpec, number: u16) -> bool {
-    pod.resource_sets.iter().flat_map(|set| &set.ports).any(|port| port.port == Some(number))
 }
