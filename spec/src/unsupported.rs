@@ -35,7 +35,6 @@ pub(crate) const NOT_YET: &[(Feature, &str)] = &[
     (Feature::TaskShm, "tasks of one pod share its container; sizes of shared memory of their own are"),
     (Feature::TaskUris, "URIs of a single task are"),
     (Feature::TransportEncryption, "transport encryption is"),
-    (Feature::ResourceLimits, "resource limits are"),
 ];
 
 impl Feature {

@@ -231,6 +231,7 @@ fn resource_set(
 ) -> ResourceSet {
     check_volumes(&resources.volumes, pod_paths, problems);
     check_ports(&resources.ports, path, problems);
+    check_limits(&resources, problems);
     for port in resources.ports.iter().filter(|port| port.value.advertise) {
         advertised.push((port.name.value.clone(), port.path.clone(), port.name.span.clone()));
     }
@@ -242,6 +243,19 @@ fn resource_set(
         limits: resources.limits,
         ports: resources.ports.into_iter().map(|port| port.value).collect(),
         volumes: resources.volumes.into_iter().map(|volume| volume.value).collect(),
+    }
+}
+
+/// Mesos takes a limit only of what is reserved as well.
+fn check_limits(resources: &Resources, problems: &mut Problems<'_>) {
+    let given = |key: &str| resources.given.iter().find(|(name, ..)| *name == key);
+    let Some((_, path, span)) = given("resource-limits") else { return };
+    for (name, limit) in [("cpus", resources.limits.cpus), ("memory", resources.limits.memory_mb)] {
+        // What is there and wrong has been reported.
+        if limit.is_some() && given(name).is_none() {
+            let message = format!("{name} is limited and none is requested, which Mesos refuses; add {name}");
+            problems.push(Code::LimitBelowRequest, path, span, message);
+        }
     }
 }
 

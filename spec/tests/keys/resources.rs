@@ -82,6 +82,22 @@ fn resource_limits() {
 }
 
 #[test]
+fn what_is_limited_is_requested() {
+    let words = "cpus is limited and none is requested, which Mesos refuses; add cpus";
+    refused("memory: 64, resource-limits: {cpus: unlimited}", Code::LimitBelowRequest, "resource-limits", words);
+    refused("cpus: 1, resource-limits: {mem: 64}", Code::LimitBelowRequest, "resource-limits", "add memory");
+    pod_refuses(
+        "resource-sets: {s: {cpus: 1, resource-limits: {memory: 64}}},",
+        Code::LimitBelowRequest,
+        "resource-sets.s.resource-limits",
+        "add memory",
+    );
+    // What cannot be read has been reported; it is there.
+    let report = try_load(&with_task("cpus: lots, resource-limits: {cpus: 1}"), &[]).unwrap_err();
+    assert!(!report.to_string().contains("add cpus"), "{report}");
+}
+
+#[test]
 fn resource_sets() {
     let text = "name: n\npods: {p: {count: 1, resource-sets: {s: {cpus: 1, memory: 2, gpus: 3, ports: {a: {port: 1}}, \
                 volumes: {v: {path: v, type: ROOT, size: 1}}, resource-limits: {cpus: 2}}, unused: {cpus: 1}}, tasks: \
