@@ -104,6 +104,8 @@ pub enum Waiting {
     Delayed {
         /// When it goes on.
         until: Timestamp,
+        /// What became of the last launch; empty when nobody said.
+        why: String,
     },
     /// Another plan works on the same pod.
     OtherPlan,
@@ -174,7 +176,10 @@ impl fmt::Display for Explanation {
             }
             Waiting::Earlier { name } => write!(f, "waits for {name}"),
             Waiting::Held { what } => write!(f, "held by an operator; continue {what}"),
-            Waiting::Delayed { until } => write!(f, "held back after failures until {}", until.utc()),
+            Waiting::Delayed { until, why } => {
+                write!(f, "held back after failures until {}", until.utc())?;
+                if why.is_empty() { Ok(()) } else { write!(f, "; the last was {why}") }
+            }
             Waiting::OtherPlan => f.write_str("waits for another plan that works on the same pod"),
             Waiting::Ending { task } => write!(f, "waits for {task} to end"),
             Waiting::Launched { tasks } => {

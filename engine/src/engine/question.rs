@@ -91,7 +91,9 @@ impl Engine {
         Standing::Known(if !errors.is_empty() {
             Waiting::Error { errors }
         } else if let Some(until) = step.delayed_until {
-            Waiting::Delayed { until }
+            let names = step.tasks.iter().map(|short| step.pod.task_name(short));
+            let mut whys = names.filter_map(|name| self.delays.why(&name)).filter(|why| !why.is_empty());
+            Waiting::Delayed { until, why: whys.next().unwrap_or_default().to_owned() }
         } else if !step.wants_launch() {
             let tasks = step.tasks.iter().filter_map(|short| {
                 let name = step.pod.task_name(short);

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use mainstay_proto::splice;
 use mainstay_proto::v1::OperationState;
+use mainstay_proto::v1::task_status::Reason;
 
 use super::{Engine, RECOVERY};
 use crate::effect::{Call, Effects};
@@ -112,7 +113,7 @@ impl Engine {
             self.agent_is_gone(&task, effects);
         }
         self.show_to_steps(&task, now);
-        if state == State::Error {
+        if task.status.as_ref().is_some_and(is_refused) {
             self.hold_back(&task, now);
         }
         if !state.is_live() {
@@ -137,7 +138,7 @@ impl Engine {
             plan.version += u64::from(changed);
         }
         if let (true, Some(backoff)) = (is_failure, self.config.backoff) {
-            let until = self.delays.failed(&task.name, backoff, now);
+            let until = self.delays.failed(&task.name, &why_ended(task), backoff, now);
             self.delay_steps(task, until);
         }
         if task.state().is_some_and(|state| model::task_status(state, task, goal) == plan::Status::Complete) {
@@ -158,9 +159,10 @@ impl Engine {
         }
     }
 
-    /// Mesos called the launch invalid: the next one is likely to be as well, so it does not follow at once.
+    /// Mesos refused the launch: the next one is likely to be as well, so it does not follow at once.
     fn hold_back(&mut self, task: &Task, now: Timestamp) {
-        let until = self.delays.failed(&task.name, self.config.backoff.unwrap_or(INVALID_LAUNCH_BACKOFF), now);
+        let backoff = self.config.backoff.unwrap_or(INVALID_LAUNCH_BACKOFF);
+        let until = self.delays.failed(&task.name, &why_ended(task), backoff, now);
         self.delay_steps(task, until);
     }
 
@@ -296,6 +298,24 @@ impl Engine {
                 self.demand.sweep(now, RELEASE_SWEEP);
             }
         }
+    }
+}
+
+/// Whether Mesos would not have the launch for what it is: the master calls it invalid, or the agent cannot do what it asks for.
+///
+/// Source: an agent drops what has resource limits that none of its isolators can set, with this reason; nothing in an offer tells before.
+fn is_refused(status: &Status) -> bool {
+    let by_agent =
+        matches!(status.state, State::Dropped | State::Lost) && status.reason == Some(Reason::GcError as i32);
+    status.state == State::Error || by_agent
+}
+
+/// The last state of a task and what was said of it.
+fn why_ended(task: &Task) -> String {
+    let Some(status) = &task.status else { return String::new() };
+    match status.message.as_deref().filter(|message| !message.trim().is_empty()) {
+        Some(message) => format!("{}: {message}", status.state.as_str()),
+        None => status.state.as_str().to_owned(),
     }
 }
 

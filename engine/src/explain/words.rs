@@ -111,7 +111,8 @@ fn everything_a_step_waits_for_has_its_words() {
         Waiting::Reconciling { unanswered: 3 },
         Waiting::Earlier { name: text("phase node") },
         Waiting::Held { what: text("plan deploy") },
-        Waiting::Delayed { until: Timestamp(1_500_000_000_000) },
+        Waiting::Delayed { until: Timestamp(1_500_000_000_000), why: String::new() },
+        Waiting::Delayed { until: Timestamp(1_500_000_000_000), why: text("TASK_DROPPED: no such isolator") },
         Waiting::OtherPlan,
         Waiting::Ending { task: TaskId::parse("node-0-server__1").unwrap() },
         Waiting::Launched {

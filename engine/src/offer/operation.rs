@@ -17,7 +17,7 @@ use crate::ids::{Generator, ResourceId};
 use crate::resource::{
     Disk, LABEL_FRAMEWORK_ID, LABEL_RESOURCE_ID, Persistence, Ranges, Reservation, ReservationKind, Resource, Value,
 };
-use crate::task::info;
+use crate::task::{container, info};
 
 /// Asks for a reservation.
 pub fn reserve(resource: &Resource, id: Option<crate::ids::OperationId>) -> Operation {
@@ -135,7 +135,15 @@ fn chosen_ports(requirement: &Requirement<'_>, draft: &Draft<'_>) -> Vec<u16> {
     numbers
 }
 
-fn launch_group(executor: v1::ExecutorInfo, tasks: Vec<v1::TaskInfo>) -> Operation {
+/// Starts an executor with its first tasks.
+///
+/// Mesos takes limits in a group only of tasks with cgroups of their own, and then wants all of the group to have them. A LAUNCH into the
+/// running executor takes limits without, and would refuse them with: so it joins whatever the executor was started with, also when the
+/// limits are new. What the flag says is done for containers that the agent makes for tasks; ours are made by the executor.
+fn launch_group(executor: v1::ExecutorInfo, mut tasks: Vec<v1::TaskInfo>) -> Operation {
+    if tasks.iter().any(|task| !task.limits.is_empty()) {
+        tasks.iter_mut().for_each(container::give_own_cgroups);
+    }
     Operation {
         r#type: Some(operation::Type::LaunchGroup as i32),
         launch_group: Some(Box::new(operation::LaunchGroup { executor, task_group: v1::TaskGroupInfo { tasks } })),

@@ -22,7 +22,7 @@ pub const PROPERTY_LAST_COMPLETED: &str = "last-completed-update-type";
 pub const PROPERTY_PLAN_PREFIX: &str = "mainstay-plan-";
 /// Prefix of the properties that list the reservations of a pod instance which Mesos has not confirmed yet; ours.
 pub const PROPERTY_PLANNED_PREFIX: &str = "mainstay-planned-";
-/// Property that keeps the launch delays of failing tasks, one `<task> <delay ms> <until ms>` a line; ours.
+/// Property that keeps the launch delays of failing tasks, one `<task> <delay ms> <until ms> <why>` a line; ours.
 pub const PROPERTY_DELAYS: &str = "mainstay-delays";
 /// Property that lists reservations given up and not yet released, one `<resource id> <agent id>` a line; ours.
 pub const PROPERTY_RELEASING: &str = "mainstay-releasing";

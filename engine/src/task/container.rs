@@ -9,6 +9,7 @@
 //! | image | yes | – | yes |
 //! | networks | yes | – | – |
 //! | limits of processes | all but those that one process uses up over its life | yes | yes |
+//! | resource limits | – | yes; in a group also `share_cgroups` false | yes |
 //! | host and external volumes, secret files | `mainstay-mount-<name>` | label `mount:<name>` = path of the specification | path of the specification |
 //! | seccomp, IPC, shared memory | yes | – | yes |
 //! | secret variables | in the environment of its command, which tasks inherit | – | in the environment |
@@ -68,6 +69,14 @@ pub(crate) fn of_sent_task(pod: &PodSpec) -> Option<Box<v1::ContainerInfo>> {
         rlimit_info: rlimits(&pod.rlimits),
         ..Default::default()
     })
+}
+
+/// Says that the task has cgroups of its own.
+pub(crate) fn give_own_cgroups(task: &mut v1::TaskInfo) {
+    let container = task.container.get_or_insert_with(|| {
+        Box::new(v1::ContainerInfo { r#type: v1::container_info::Type::Mesos as i32, ..Default::default() })
+    });
+    container.linux_info.get_or_insert_default().share_cgroups = Some(false);
 }
 
 /// Labels that tell the executor where in a task's folder the mounts belong.
@@ -287,7 +296,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use mainstay_proto::v1::offer::Operation;
-    use mainstay_spec::{HostVolumeSpec, PortSpec, ResourceSet, SecretSpec, TaskSpec, VipSpec};
+    use mainstay_spec::{
+        HostVolumeSpec, Limit, PortSpec, ResourceLimits, ResourceSet, Scalar, SecretSpec, TaskSpec, VipSpec,
+    };
 
     use super::*;
     use crate::offer::fixture::{self, World, port, set, task};
@@ -477,6 +488,45 @@ mod tests {
         assert_eq!(seen(&two), None);
         let unconfined = PodSpec { seccomp_unconfined: true, ..two };
         assert_eq!(linux(&unconfined).unwrap().seccomp.unwrap().unconfined, Some(true));
+    }
+
+    // contract: 2.11/resource-limits 2.12/cpus 2.12/memory
+    #[test]
+    fn resource_limits_stand_in_the_task_and_ask_for_cgroups_of_its_own_in_a_group_only() {
+        let limited = |cpus, memory_mb| ResourceLimits { cpus, memory_mb };
+        let amount = |millis| Some(Limit::Amount(Scalar::from_millis(millis)));
+        let sets = vec![
+            ResourceSet { limits: limited(amount(1_500), Some(Limit::Unlimited)), ..set("s") },
+            ResourceSet { limits: limited(None, amount(256_000)), ..set("x") },
+            set("y"),
+        ];
+        let tasks = vec![task("server", "s"), task("extra", "x"), task("plain", "y")];
+        let mut world =
+            World::new(PodSpec { pod_type: "hello".into(), resource_sets: sets, tasks, ..PodSpec::default() });
+        let accepted = world.launch(&["server", "plain"], Recovery::None).accepted.unwrap();
+        let [plain, server] = group(&accepted).task_group.tasks.as_slice() else { panic!("two tasks") };
+        let seen = |task: &v1::TaskInfo| {
+            let limits: Vec<_> = task.limits.iter().map(|(name, limit)| format!("{name} {}", limit.value)).collect();
+            let linux = task.container.as_ref().and_then(|container| container.linux_info.as_ref());
+            (limits.join(", "), linux.and_then(|linux| linux.share_cgroups))
+        };
+        assert_eq!(seen(server), ("cpus 1.5, mem inf".to_owned(), Some(false)));
+        assert_eq!(seen(plain), (String::new(), Some(false)), "the same for all of a group");
+        let stored = |accepted: &Accepted, name: &str| {
+            seen(&accepted.records.iter().find(|record| record.name.as_str() == name).unwrap().info)
+        };
+        assert_eq!(stored(&accepted, "hello-0-server"), ("cpus 1.5, mem inf".to_owned(), None));
+        assert_eq!(group(&accepted).executor.container, None, "limits are no part of what the executor lives in");
+
+        let joined = world.launch(&["extra"], Recovery::None).accepted.unwrap();
+        let Some(Operation { launch: Some(launch), .. }) = joined.operations.last() else { panic!("a LAUNCH") };
+        assert_eq!(seen(&launch.task_infos[0]), ("mem 256".to_owned(), None), "Mesos refuses the flag in a LAUNCH");
+        assert_eq!(stored(&joined, "hello-0-extra"), ("mem 256".to_owned(), None));
+
+        // A group without limits is as it always was.
+        world.end();
+        let plain = world.launch(&["plain"], Recovery::Transient).accepted.unwrap();
+        assert_eq!(seen(&group(&plain).task_group.tasks[0]), (String::new(), None));
     }
 
     #[test]

@@ -9,15 +9,17 @@
 //! | `executor` | absent in a LAUNCH_GROUP, the running one in a LAUNCH | set, exactly as sent |
 //! | container path of a volume | `mainstay-volume-<persistence id>` | path of the specification |
 //! | labels | also `volume:<persistence id>` = path of the specification, and those of mounts | without |
-//! | `container` | limits of processes | that of the pod, see `container.rs` |
+//! | `container` | limits of processes; in a group with resource limits, cgroups of its own | that of the pod, see `container.rs` |
 //!
 //! Mesos wants exactly one of command and executor, and one name per volume in the executor's sandbox. Templates travel with the task,
 //! because the executor must be presented unchanged for as long as it lives, whatever the configuration of its tasks.
 //! Invariant: nothing in an ExecutorInfo depends on the configuration of a single launch.
 //! Source: Mesos v1 `TaskInfo`, `ExecutorInfo`; the stored form of the SDK.
 
+use std::collections::BTreeMap;
+
 use mainstay_proto::v1;
-use mainstay_spec::{PodSpec, PortSpec, TaskSpec, Visibility};
+use mainstay_spec::{Limit, PodSpec, PortSpec, ResourceSet, TaskSpec, Visibility};
 use prost::Message as _;
 
 use super::{container, env, labels};
@@ -151,6 +153,7 @@ pub(crate) fn task(
         kill_policy: Some(Box::new(v1::KillPolicy { grace_period: Some(seconds(task.kill_grace_period_secs)) })),
         check: readiness_check(requirement, task, ports),
         container: container::of_stored_task(requirement),
+        limits: limits(requirement.pod_spec.resource_set(&task.resource_set)),
         ..Default::default()
     };
     let sent = task_id.map(|_| {
@@ -170,10 +173,24 @@ pub(crate) fn task(
             kill_policy: stored.kill_policy.clone(),
             check: stored.check.clone(),
             container: container::of_sent_task(requirement.pod_spec),
+            limits: stored.limits.clone(),
             ..Default::default()
         }
     });
     Infos { stored, sent }
+}
+
+/// What the task may use at most, where that is not just what it reserves.
+fn limits(set: Option<&ResourceSet>) -> BTreeMap<String, v1::value::Scalar> {
+    let limits = set.map(|set| set.limits).unwrap_or_default();
+    let value = |limit| match limit {
+        Limit::Unlimited => f64::INFINITY,
+        Limit::Amount(amount) => amount.to_f64(),
+    };
+    [("cpus", limits.cpus), ("mem", limits.memory_mb)]
+        .into_iter()
+        .filter_map(|(name, limit)| Some((name.to_owned(), v1::value::Scalar { value: value(limit?) })))
+        .collect()
 }
 
 /// Volumes with the path of the specification.
@@ -197,7 +214,7 @@ pub(crate) fn volume_in_sandbox(volume: &Resource) -> Resource {
     volume
 }
 
-fn command(cmd: &str, user: &str, env: std::collections::BTreeMap<String, String>) -> v1::CommandInfo {
+fn command(cmd: &str, user: &str, env: BTreeMap<String, String>) -> v1::CommandInfo {
     v1::CommandInfo {
         environment: Some(Box::new(env::to_wire(env))),
         value: Some(cmd.to_owned()),
@@ -259,7 +276,7 @@ fn readiness_check(
     }))
 }
 
-fn check_command(cmd: &str, env: std::collections::BTreeMap<String, String>) -> v1::CommandInfo {
+fn check_command(cmd: &str, env: BTreeMap<String, String>) -> v1::CommandInfo {
     v1::CommandInfo {
         environment: Some(Box::new(env::to_wire(env))),
         value: Some(cmd.to_owned()),

@@ -212,6 +212,10 @@ impl Cluster {
                     take(&mut agent.free, resource)?;
                 }
                 agent.executors.push(Executor { info, resources });
+                let have_limits = group.task_group.tasks.iter().any(|task| !task.limits.is_empty());
+                if group.task_group.tasks.iter().any(|task| shares_cgroups(task) == have_limits) {
+                    return Err("limits in a group want cgroups of their own for all of its tasks".to_owned());
+                }
                 self.launch_all(name, &id, &group.task_group.tasks)?;
                 Ok(format!("LAUNCH_GROUP {}", names(&group.task_group.tasks)))
             }
@@ -223,6 +227,9 @@ impl Cluster {
                     let known =
                         agent.executors.iter().find(|known| known.info == *info).ok_or("another executor than runs")?;
                     executor.clone_from(&known.info.executor_id.value);
+                    if !shares_cgroups(task) {
+                        return Err("only tasks of a group may have cgroups of their own".to_owned());
+                    }
                 }
                 self.launch_all(name, &executor, tasks)?;
                 Ok(format!("LAUNCH {}", names(tasks)))
@@ -291,6 +298,11 @@ impl Cluster {
         });
         agent.free.push(resource);
     }
+}
+
+fn shares_cgroups(task: &v1::TaskInfo) -> bool {
+    let linux = task.container.as_ref().and_then(|container| container.linux_info.as_ref());
+    linux.is_none_or(|linux| linux.share_cgroups())
 }
 
 fn plain_resource(name: &str, value: Value) -> Resource {

@@ -16,6 +16,7 @@
 //! | `up` | `start`, `subscribe`, and every unfinished task is answered with its last state |
 //! | `offers [NAME…]` | these agents (all of them) are offered in one event |
 //! | `status TASK[#N] STATE [ready\|unready] [master]` | the N-th launch (the last one) of a task has this state; `master`: not an update, an answer |
+//! | `refuse TASK REASON MESSAGE…` | its agent drops the last launch of a task, with the number of a reason and these words |
 //! | `runs TASK…` | each has RUNNING, ready |
 //! | `lose accept` | the next ACCEPT never reaches the master |
 //! | `executor lost NAME` | FAILURE event of the agent's executors |
@@ -72,6 +73,8 @@ pub(crate) struct World {
     region: Option<String>,
     master: Master,
     told: BTreeMap<String, State>,
+    /// Reason and message of the next status.
+    said: Option<(i32, String)>,
     /// What does not hold.
     pub(crate) problem: Option<String>,
     /// What happened so far.
@@ -156,6 +159,7 @@ impl World {
             region: None,
             master: Master::default(),
             told: BTreeMap::new(),
+            said: None,
             problem: None,
             transcript: String::new(),
         }
@@ -226,6 +230,10 @@ impl World {
                 self.feed(Event::Offers(offers));
             }
             ["status", task, state, rest @ ..] => self.status(task, state, rest),
+            ["refuse", task, reason, message @ ..] => {
+                self.said = Some((reason.parse().unwrap(), message.join(" ")));
+                self.status(task, "DROPPED", &[]);
+            }
             ["runs", tasks @ ..] => {
                 for task in tasks {
                     self.status(task, "RUNNING", &[]);
@@ -355,12 +363,15 @@ impl World {
             *told = state;
         }
         let has_check = is_ready.is_some() && state == State::Running;
+        let said = self.said.take();
         let wire = v1::TaskStatus {
             task_id: v1::TaskId { value: id },
             state: state.to_wire(),
             agent_id: (!agent.is_empty()).then(|| v1::AgentId { value: agent.to_owned() }),
             uuid: is_update.then(|| Bytes::from(format!("update-{}", self.updates))),
             timestamp: Some(self.now.0 as f64 / 1000.0),
+            reason: said.as_ref().map(|(reason, _)| *reason),
+            message: said.map(|(_, message)| message),
             check_status: has_check.then(|| {
                 Box::new(v1::CheckStatusInfo {
                     r#type: Some(1),

@@ -1,6 +1,6 @@
 //! What a task may use at most is not below what it reserves, and what it reserves is there to be had.
 
-use mainstay_spec::{Limit, Scalar};
+use mainstay_spec::Limit;
 
 use super::{Change, Problem};
 
@@ -12,9 +12,18 @@ pub(super) fn above_requests(change: &Change<'_>, problems: &mut Vec<Problem>) {
             for (what, limit, request) in
                 [("cpus", set.limits.cpus, set.cpus), ("memory", set.limits.memory_mb, set.memory_mb)]
             {
-                let (Some(Limit::Amount(limit)), request) = (limit, request.unwrap_or(Scalar::ZERO)) else { continue };
+                let Some(limit) = limit else { continue };
+                let field = format!("pods.{}.tasks.{}.resource-limits.{what}", pod.pod_type, task.name);
+                let Some(request) = request.filter(|request| !request.is_zero()) else {
+                    let message = format!(
+                        "the {what} of task {} is limited and none is requested, which Mesos refuses: request some",
+                        task.name
+                    );
+                    problems.push(Problem::value(field, text(limit), message));
+                    continue;
+                };
+                let Limit::Amount(limit) = limit else { continue };
                 if limit < request {
-                    let field = format!("pods.{}.tasks.{}.resource-limits.{what}", pod.pod_type, task.name);
                     let message = format!(
                         "the {what} limit of task {}, {limit}, is below the requested {request}: raise the limit",
                         task.name
@@ -23,6 +32,13 @@ pub(super) fn above_requests(change: &Change<'_>, problems: &mut Vec<Problem>) {
                 }
             }
         }
+    }
+}
+
+fn text(limit: Limit) -> String {
+    match limit {
+        Limit::Unlimited => "unlimited".to_owned(),
+        Limit::Amount(amount) => amount.to_string(),
     }
 }
 
@@ -61,6 +77,23 @@ mod tests {
                  server, 0.499, is below the requested 0.5: raise the limit'; Fatal: false",
                 "Field: 'pods.hello.tasks.server.resource-limits.memory'; Value: '127'; Message: 'the memory limit of \
                  task server, 127, is below the requested 128: raise the limit'; Fatal: false",
+            ]
+        );
+    }
+
+    // Mesos: "When a CPU limit is specified, a CPU request must also be specified", at every launch.
+    #[test]
+    fn what_is_limited_is_requested() {
+        let problems = problems_of_new(|spec| {
+            let set = &mut spec.pods[0].resource_sets[0];
+            set.cpus = None;
+            set.limits.cpus = Some(Limit::Unlimited);
+        });
+        assert_eq!(
+            problems,
+            [
+                "Field: 'pods.hello.tasks.server.resource-limits.cpus'; Value: 'unlimited'; Message: 'the cpus of task server \
+                 is limited and none is requested, which Mesos refuses: request some'; Fatal: false"
             ]
         );
     }
