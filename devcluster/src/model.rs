@@ -57,6 +57,8 @@ pub struct AgentConfig {
     pub attributes: Vec<v1::Attribute>,
     /// Fault domain.
     pub domain: Option<v1::DomainInfo>,
+    /// Whether it has the isolators that resource limits of tasks need.
+    pub has_cgroups: bool,
 }
 
 /// The cluster.
@@ -133,6 +135,7 @@ impl AgentConfig {
             resources,
             attributes: Vec::new(),
             domain: None,
+            has_cgroups: true,
         }
     }
 }

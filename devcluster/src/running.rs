@@ -48,6 +48,8 @@ pub struct AgentOptions {
     pub attributes: Vec<v1::Attribute>,
     /// Fault domain.
     pub domain: Option<v1::DomainInfo>,
+    /// Whether it takes tasks with resource limits, as an agent with the isolators for it does.
+    pub has_cgroups: bool,
 }
 
 impl Options {
@@ -70,6 +72,7 @@ impl Options {
                 ],
                 attributes: Vec::new(),
                 domain: None,
+                has_cgroups: true,
             }
         };
         Self {
@@ -181,8 +184,8 @@ pub async fn start(options: Options) -> Result<Running, Error> {
             endpoint: format!("127.0.0.1:{port}"),
             ip: "127.0.0.1".into(),
         });
-        let AgentOptions { hostname, resources, attributes, domain } = agent;
-        agents.push(AgentConfig { hostname, ip: "127.0.0.1".into(), port, resources, attributes, domain });
+        let AgentOptions { hostname, resources, attributes, domain, has_cgroups } = agent;
+        agents.push(AgentConfig { hostname, ip: "127.0.0.1".into(), port, resources, attributes, domain, has_cgroups });
         listeners.push(listener);
     }
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

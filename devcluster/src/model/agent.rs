@@ -26,6 +26,9 @@ use super::{AgentConfig, AgentIndex, Cluster, Disk, Launch, Link, Output, Volume
 use executor::event::Type as EventType;
 use v1::task_status::Reason;
 
+const NO_CPU_ISOLATOR: &str = "CPU limits can only be set on tasks when the agent has the 'cgroups/cpu' isolator";
+const NO_MEMORY_ISOLATOR: &str = "Memory limits can only be set on tasks when the agent has the 'cgroups/mem' isolator";
+
 /// Framework id and executor id.
 pub(super) type ExecutorKey = (String, String);
 
@@ -325,6 +328,13 @@ impl Cluster {
                     Reason::ResourcesUnknown,
                     "The checkpointed resources being used by the task or task group are unknown to the agent",
                 ));
+            }
+        }
+        if !self.config.agents[agent].has_cgroups {
+            for (name, message) in [("cpus", NO_CPU_ISOLATOR), ("mem", NO_MEMORY_ISOLATOR)] {
+                if tasks.iter().any(|task| task.limits.contains_key(name)) {
+                    return Some((Reason::GcError, message));
+                }
             }
         }
         match known.executors.get(key).map(|live| live.state) {

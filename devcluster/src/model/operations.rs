@@ -335,6 +335,14 @@ impl Cluster {
             }
             needed.extend(task.resources.iter().cloned());
         }
+        let shares = |task: &v1::TaskInfo| validation::share_cgroups(task).unwrap_or(true);
+        let wanted = tasks.first().is_none_or(shares);
+        let known = self.shares_cgroups(pool, &executor.executor_id.value);
+        if tasks.iter().map(shares).chain(known).any(|one| one != wanted) {
+            return Err(
+                "'share_cgroups' must be the same for all tasks in each task group and under a single executor".into(),
+            );
+        }
         let is_new = self.live_executor(pool, &executor.executor_id.value).is_none();
         if is_new {
             needed.extend(executor.resources.iter().cloned());
@@ -375,6 +383,16 @@ impl Cluster {
             in_group,
         };
         validation::task(task, executor, &context)
+    }
+
+    /// What each task that the master knows under an executor says of sharing cgroups.
+    fn shares_cgroups(&self, pool: &Pool, executor_id: &str) -> Vec<bool> {
+        let tasks = self.master.agents.get(&pool.agent_id).into_iter().flat_map(|agent| &agent.tasks);
+        let of_executor = tasks.filter(|((framework, _), task)| {
+            *framework == pool.framework_id && task.executor_id.as_ref().is_some_and(|id| id.value == executor_id)
+        });
+        let said = |task: &v1::Task| task.container.as_ref()?.linux_info.as_ref()?.share_cgroups;
+        of_executor.map(|(_, task)| said(task).unwrap_or(true)).collect()
     }
 
     /// The live executor as it was launched, resources in the model's form but with their allocation.

@@ -284,7 +284,7 @@ fn task_itself(task: &v1::TaskInfo, context: &TaskContext) -> Result<(), Problem
     if let Some(container) = &task.container {
         self::container(container).map_err(|problem| format!("Task's `ContainerInfo` is invalid: {problem}"))?;
     }
-    limits(task)?;
+    limits(task, context.in_group)?;
     let has_executor = task.executor.is_some();
     if !context.in_group && task.command.is_some() == has_executor {
         return Err("Task should have at least one (but not both) of CommandInfo or ExecutorInfo present".into());
@@ -412,11 +412,19 @@ fn container(container: &v1::ContainerInfo) -> Result<(), Problem> {
     Ok(())
 }
 
-fn limits(task: &v1::TaskInfo) -> Result<(), Problem> {
+/// Whether a task's container is to share the cgroups of its executor's; `None` when it does not say.
+pub(crate) fn share_cgroups(task: &v1::TaskInfo) -> Option<bool> {
+    task.container.as_ref()?.linux_info.as_ref()?.share_cgroups
+}
+
+fn limits(task: &v1::TaskInfo, in_group: bool) -> Result<(), Problem> {
+    if in_group && !task.limits.is_empty() && share_cgroups(task) != Some(false) {
+        return Err("Resource limits may only be set for tasks of a group whose 'share_cgroups' is 'false'".into());
+    }
     let requested = Resources::new(task.resources.iter().cloned());
     for (name, limit) in &task.limits {
         if name != "cpus" && name != "mem" {
-            return Err(format!("Setting resource limits for '{name}' is not supported"));
+            return Err("Only cpus and mem may be included in a task's resource limits".into());
         }
         let request = requested.scalar(name);
         if request == 0 || (limit.value.is_finite() && resources::millis(limit.value) < request) {
@@ -506,9 +514,8 @@ fn task_against_pool(
             resources::describe(context.pool.iter())
         ));
     }
-    let linux = task.container.as_ref().and_then(|container| container.linux_info.as_deref());
-    if !context.in_group && linux.is_some_and(|linux| !linux.share_cgroups()) {
-        return Err("Task's 'share_cgroups' must not be false".into());
+    if !context.in_group && share_cgroups(task) == Some(false) {
+        return Err("Only tasks in a task group may have 'share_cgroups' set to 'false'".into());
     }
     Ok(())
 }

@@ -193,9 +193,21 @@ fn tasks_are_checked_in_order() {
     check_task(None, false, |task| {
         task.limits.insert("cpus".into(), v1::value::Scalar { value: f64::INFINITY });
     });
-    check_task(Some("not supported"), false, |task| {
+    check_task(Some("Only cpus and mem"), false, |task| {
         task.limits.insert("disk".into(), v1::value::Scalar { value: 5.0 });
     });
+    for (expected, share_cgroups) in [
+        (Some("'share_cgroups' is 'false'"), None),
+        (Some("'share_cgroups' is 'false'"), Some(true)),
+        (None, Some(false)),
+    ] {
+        check_task(expected, true, |task| {
+            task.limits.insert("cpus".into(), v1::value::Scalar { value: f64::INFINITY });
+            let linux_info = Some(Box::new(v1::LinuxInfo { share_cgroups, ..Default::default() }));
+            let r#type = v1::container_info::Type::Mesos as i32;
+            task.container = Some(Box::new(v1::ContainerInfo { r#type, linux_info, ..Default::default() }));
+        });
+    }
     check_task(Some("more resources"), false, |task| task.resources[0] = scalar("cpus", 1.95));
     check_task(None, false, |task| task.resources[0] = scalar("cpus", 1.9));
     check_task(Some("more resources"), false, |task| task.resources.push(ranges("ports", &[(10, 10)])));
