@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions};
@@ -55,8 +55,8 @@ pub(crate) struct Start<'a> {
     pub(crate) user: Option<&'a Identity>,
     /// Limits.
     pub(crate) rlimits: &'a [Rlimit],
-    /// The file of its memory cgroup to join.
-    pub(crate) cgroup: Option<&'a Path>,
+    /// The files of its cgroups to join.
+    pub(crate) cgroups: &'a [PathBuf],
     /// Where its output goes.
     pub(crate) output: Output,
 }
@@ -85,7 +85,7 @@ impl Children {
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("mainstay-executor").arg("shim");
         command.arg("--parent").arg(rustix::process::getpid().as_raw_nonzero().to_string());
-        if let Some(cgroup) = start.cgroup {
+        for cgroup in start.cgroups {
             command.arg("--cgroup").arg(cgroup);
         }
         for rlimit in start.rlimits {

@@ -40,7 +40,7 @@ struct Job {
     plan: Arc<Plan>,
     user: Option<Identity>,
     preparation: Option<AbortHandle>,
-    memory: Option<cgroup::Group>,
+    groups: cgroup::Groups,
 }
 
 struct Executor {
@@ -51,7 +51,7 @@ struct Executor {
     /// The pod's files, as they were before the first task.
     fetched: Arc<Vec<OsString>>,
     children: Children,
-    memory: Option<cgroup::Memory>,
+    container: cgroup::Container,
     jobs: BTreeMap<TaskId, Job>,
     ended_folders: folder::Ended,
     names: std::collections::BTreeSet<String>,
@@ -90,7 +90,7 @@ pub(crate) async fn run(environment: Environment) -> Result<(), String> {
         seed: *uuid::Uuid::new_v4().as_bytes(),
     };
     let libprocess_ip = environment.inherited.get("LIBPROCESS_IP").and_then(|ip| ip.parse::<IpAddr>().ok());
-    let memory = cgroup::Memory::find(&environment.directory);
+    let container = cgroup::Container::find(&environment.directory);
     let mut executor = Executor {
         container_ip: libprocess_ip.filter(|ip| !ip.is_unspecified()),
         environment: Arc::new(environment),
@@ -99,7 +99,7 @@ pub(crate) async fn run(environment: Environment) -> Result<(), String> {
         started: Instant::now(),
         fetched: Arc::new(fetched),
         children: Children::default(),
-        memory,
+        container,
         jobs: BTreeMap::new(),
         ended_folders: folder::Ended::default(),
         names: std::collections::BTreeSet::new(),
@@ -310,7 +310,8 @@ impl Executor {
                 self.console.use_prefix();
             }
             let rules = plan.rules;
-            self.jobs.entry(id).or_insert(Job { plan: Arc::new(plan), user, preparation: None, memory: None });
+            let groups = cgroup::Groups::default();
+            self.jobs.entry(id).or_insert(Job { plan: Arc::new(plan), user, preparation: None, groups });
             rules
         });
         Launch { info: Box::new(info), rules }
@@ -346,17 +347,19 @@ impl Executor {
         };
         let (stdout, stderr) = (open(Stream::Stdout)?, open(Stream::Stderr)?);
         let variables = folder::environment(environment, task, &job.plan.command, None, self.container_ip);
-        if let (Some(memory), Some(bytes)) = (&self.memory, job.plan.memory) {
-            job.memory = memory.create(task, bytes);
+        let (groups, problems) = self.container.create(task, job.plan.amounts);
+        for problem in problems {
+            self.console.note(&format!("task {task}: {problem}"));
         }
-        let members = job.memory.as_ref().map(cgroup::Group::members);
+        job.groups = groups;
+        let members = job.groups.members();
         let start = Start {
             command: &job.plan.command,
             environment: &variables,
             folder: &folder,
             user: job.user.as_ref(),
             rlimits: &job.plan.rlimits,
-            cgroup: members.as_deref(),
+            cgroups: &members,
             output: Output::Pipes,
         };
         let owner = Owner { task: task.clone(), check: None };
@@ -383,14 +386,14 @@ impl Executor {
             .map_err(|error| format!("cannot create the file of its output: {error}"))?;
         let variables =
             folder::environment(&self.environment, task, &job.plan.command, Some(command), self.container_ip);
-        let members = job.memory.as_ref().map(cgroup::Group::members);
+        let members = job.groups.members();
         let start = Start {
             command,
             environment: &variables,
             folder: &folder,
             user: job.user.as_ref(),
             rlimits: &job.plan.rlimits,
-            cgroup: members.as_deref(),
+            cgroups: &members,
             output: Output::File(output),
         };
         let owner = Owner { task: task.clone(), check: Some(kind) };
@@ -401,8 +404,9 @@ impl Executor {
         for (owner, exit) in self.children.reap() {
             self.queue.push_back(match owner.check {
                 None => {
-                    let memory = self.jobs.get(&owner.task).and_then(|job| job.memory.as_ref());
-                    let out_of_memory = memory.is_some_and(cgroup::Group::had_oom_kill);
+                    let groups = self.jobs.get(&owner.task).map(|job| &job.groups);
+                    groups.into_iter().for_each(cgroup::Groups::lift_quota);
+                    let out_of_memory = groups.is_some_and(cgroup::Groups::had_oom_kill);
                     Event::Exited { task: owner.task, exit, out_of_memory }
                 }
                 Some(kind) => {
@@ -419,9 +423,7 @@ impl Executor {
     fn forget(&mut self, task: &TaskId) {
         self.children.forget(task);
         let Some(job) = self.jobs.remove(task) else { return };
-        if let Some(memory) = job.memory {
-            memory.remove();
-        }
+        job.groups.remove();
         if let Some(old) = self.ended_folders.push(&job.plan.name, task.clone()) {
             let path: PathBuf = folder::path(&self.environment.sandbox, &old);
             self.work.spawn_blocking(move || {

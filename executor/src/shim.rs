@@ -3,7 +3,7 @@
 //! Not here: the process group, the working directory, the environment and the descriptors; the standard library sets
 //! those between fork and exec (`process.rs`).
 //!
-//! `mainstay-executor shim --parent PID [--cgroup FILE] [--user UID:GID:G1,G2] [--rlimit NAME=SOFT:HARD]… -- PROGRAM ARGUMENT…`
+//! `mainstay-executor shim --parent PID [--cgroup FILE]… [--user UID:GID:G1,G2] [--rlimit NAME=SOFT:HARD]… -- PROGRAM ARGUMENT…`
 //!
 //! Why a program of our own: what happens between fork and exec in another program needs `unsafe`.
 //! Invariant: the cgroup is joined and limits are set before the user changes (both may need root), and the death signal after it (a change
@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Request {
     parent: Option<i32>,
-    cgroup: Option<String>,
+    cgroups: Vec<String>,
     user: Option<(u32, u32, Vec<u32>)>,
     rlimits: Vec<(String, Option<u64>, Option<u64>)>,
     command: Vec<String>,
@@ -47,7 +47,7 @@ fn parse(arguments: &[String]) -> Result<Request, String> {
         let wrong = || format!("shim: {flag} cannot be {value:?}");
         match flag.as_str() {
             "--parent" => request.parent = Some(value.parse().map_err(|_| wrong())?),
-            "--cgroup" => request.cgroup = Some(value.clone()),
+            "--cgroup" => request.cgroups.push(value.clone()),
             "--user" => {
                 let mut parts = value.split(':');
                 let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok()).ok_or_else(wrong);
@@ -76,9 +76,9 @@ fn become_command(arguments: &[String]) -> Result<std::convert::Infallible, Stri
     let Some((program, arguments)) = request.command.split_first() else {
         return Err("shim: no command".to_owned());
     };
-    if let Some(file) = request.cgroup {
+    for file in request.cgroups {
         // Zero is the writer itself. Every process it starts is born into the group.
-        std::fs::write(&file, "0").map_err(|error| format!("cannot join the memory cgroup {file}: {error}"))?;
+        std::fs::write(&file, "0").map_err(|error| format!("cannot join the cgroup {file}: {error}"))?;
     }
     for (name, soft, hard) in request.rlimits {
         let resource = resource(&name).ok_or_else(|| format!("resource limit {name} is not known here"))?;
@@ -140,11 +140,11 @@ mod tests {
     #[test]
     fn arguments_are_read_in_any_order() {
         let request = parse(&words(
-            "--rlimit RLMT_NOFILE=1:2 --parent 7 --cgroup /g --user 1:2:3,4 --rlimit RLMT_CORE=unlimited:unlimited -- a --user b",
+            "--rlimit RLMT_NOFILE=1:2 --parent 7 --cgroup /g --cgroup /h --user 1:2:3,4 --rlimit RLMT_CORE=unlimited:unlimited -- a --user b",
         ));
         let expected = Request {
             parent: Some(7),
-            cgroup: Some("/g".to_owned()),
+            cgroups: vec!["/g".to_owned(), "/h".to_owned()],
             user: Some((1, 2, vec![3, 4])),
             rlimits: vec![("RLMT_NOFILE".to_owned(), Some(1), Some(2)), ("RLMT_CORE".to_owned(), None, None)],
             command: words("a --user b"),

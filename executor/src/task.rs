@@ -8,6 +8,7 @@
 //!   `mainstay-volume-<persistence id>` in the sandbox.
 //! - the label `mount:<name>` is the place in the task's folder of what the agent has mounted at `mainstay-mount-<name>`.
 //! - `TaskInfo.container.rlimit_info` holds limits of the task's process.
+//! - `TaskInfo.limits` are what the task may use where that is not what it reserved; see `cgroup.rs`.
 //!
 //! Invariant: a [`TaskId`] is one component of a path.
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 use mainstay_proto::v1;
 use prost::Message as _;
 
+use crate::cgroup::Amounts;
 use crate::health::{HealthRules, Schedule};
 use crate::supervise::Rules;
 
@@ -31,6 +33,9 @@ pub(crate) const MOUNT_PREFIX: &str = "mainstay-mount-";
 
 /// Prefix of the label that says where a mount goes; its name follows.
 pub(crate) const MOUNT_LABEL_PREFIX: &str = "mount:";
+
+/// What Mesos calls a megabyte.
+const BYTES_PER_MB: f64 = 1024.0 * 1024.0;
 
 /// Folder of the fetched configuration templates in a task's folder.
 pub(crate) const CONFIG_TEMPLATES: &str = "config-templates";
@@ -154,10 +159,8 @@ pub(crate) struct Plan {
     pub(crate) downloads: Vec<Download>,
     /// What to link first.
     pub(crate) volumes: Vec<VolumeLink>,
-    /// Memory it may use; `None`: as much as the pod has.
-    ///
-    /// Units: bytes.
-    pub(crate) memory: Option<u64>,
+    /// What it reserved and may use.
+    pub(crate) amounts: Amounts,
     /// Limits of the process.
     pub(crate) rlimits: Vec<Rlimit>,
     /// The readiness check's command.
@@ -236,7 +239,7 @@ impl Plan {
             user: wire.user.clone().filter(|user| !user.is_empty()),
             downloads: wire.uris.iter().map(read_uri).collect::<Result<_, _>>()?,
             volumes: read_volumes(info)?,
-            memory: read_memory(info),
+            amounts: read_amounts(info),
             rlimits: read_rlimits(info)?,
             readiness,
             health,
@@ -389,12 +392,20 @@ fn read_volumes(info: &v1::TaskInfo) -> Result<Vec<VolumeLink>, Error> {
     Ok(links)
 }
 
-/// The task's memory: its limit when it has one, else what it reserved.
-fn read_memory(info: &v1::TaskInfo) -> Option<u64> {
-    let reserved = info.resources.iter().filter(|resource| resource.name == "mem");
-    let reserved = reserved.filter_map(|resource| resource.scalar.as_ref()).map(|scalar| scalar.value).sum::<f64>();
-    let megabytes = info.limits.get("mem").map_or(reserved, |limit| limit.value);
-    (megabytes > 0.0 && megabytes.is_finite()).then_some((megabytes * 1024.0 * 1024.0) as u64)
+/// Of memory the limit when the task has one, else what it reserved; of cpus both.
+fn read_amounts(info: &v1::TaskInfo) -> Amounts {
+    let reserved = |name: &str| {
+        let resources = info.resources.iter().filter(|resource| resource.name == name);
+        resources.filter_map(|resource| resource.scalar.as_ref()).map(|scalar| scalar.value).sum::<f64>()
+    };
+    // A conversion from floating point ends at the bounds of the integer.
+    let some = |amount: f64, unit: f64| (amount > 0.0 && amount.is_finite()).then_some((amount * unit).round() as u64);
+    let limit = |name: &str| info.limits.get(name).map(|limit| limit.value);
+    Amounts {
+        memory: some(limit("mem").unwrap_or_else(|| reserved("mem")), BYTES_PER_MB),
+        cpu_millis: some(reserved("cpus"), 1000.0).unwrap_or(0),
+        cpu_limit_millis: limit("cpus").and_then(|amount| some(amount, 1000.0)),
+    }
 }
 
 fn read_rlimits(info: &v1::TaskInfo) -> Result<Vec<Rlimit>, Error> {

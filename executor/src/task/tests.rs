@@ -165,13 +165,31 @@ fn what_cannot_be_run_is_refused_with_a_reason() {
 fn memory_is_the_limit_or_what_was_reserved() {
     let mem = |value: f64| v1::value::Scalar { value };
     let resource = |value| v1::Resource { name: "mem".to_owned(), scalar: Some(mem(value)), ..Default::default() };
+    let memory = |info: &v1::TaskInfo| Plan::from_wire(info).unwrap().amounts.memory;
     let mut task = v1::TaskInfo { resources: vec![resource(32.0), resource(0.5)], ..info(&command("x")) };
-    assert_eq!(Plan::from_wire(&task).unwrap().memory, Some(34_078_720));
+    assert_eq!(memory(&task), Some(34_078_720));
     task.limits.insert("mem".to_owned(), mem(64.0));
-    assert_eq!(Plan::from_wire(&task).unwrap().memory, Some(67_108_864));
+    assert_eq!(memory(&task), Some(67_108_864));
     task.limits.insert("mem".to_owned(), mem(f64::INFINITY));
-    assert_eq!(Plan::from_wire(&task).unwrap().memory, None);
-    assert_eq!(Plan::from_wire(&info(&command("x"))).unwrap().memory, None);
+    assert_eq!(memory(&task), None);
+    assert_eq!(memory(&info(&command("x"))), None);
+}
+
+#[test]
+fn cpus_have_a_weight_and_only_with_a_limit_a_quota() {
+    let amount = |value: f64| v1::value::Scalar { value };
+    let resource = v1::Resource { name: "cpus".to_owned(), scalar: Some(amount(0.1)), ..Default::default() };
+    let mut task = v1::TaskInfo { resources: vec![resource], ..info(&command("x")) };
+    let cpus = |info: &v1::TaskInfo| {
+        let amounts = Plan::from_wire(info).unwrap().amounts;
+        (amounts.cpu_millis, amounts.cpu_limit_millis)
+    };
+    assert_eq!(cpus(&task), (100, None));
+    task.limits.insert("cpus".to_owned(), amount(1.5));
+    assert_eq!(cpus(&task), (100, Some(1500)));
+    task.limits.insert("cpus".to_owned(), amount(f64::INFINITY));
+    assert_eq!(cpus(&task), (100, None));
+    assert_eq!(cpus(&info(&command("x"))), (0, None));
 }
 
 #[test]
