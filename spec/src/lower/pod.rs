@@ -82,6 +82,7 @@ pub(super) fn lower(
             let message = "has no resources; at least one of cpus, memory, gpus and ports is needed";
             problems.push(Code::NoResources, &set.path, &set.name.span, message);
         }
+        check_ports_alone(&set.value, &lowered.spec, &set.path, &set.name.span, problems);
         let id = set.name.value;
         let resources = resource_set(id, set.value, &set.path, &pod_paths, &mut lowered.advertised, problems);
         lowered.spec.resource_sets.push(resources);
@@ -182,6 +183,7 @@ fn task(
             let message = "has no resources; at least one of cpus, memory, gpus, ports and resource-set is needed";
             problems.push(Code::NoResources, &path, &name.span, message);
         }
+        check_ports_alone(&task.resources, &lowered.spec, &path, &name.span, problems);
         let id = format!("{}-resource-set", name.value);
         if declared.contains(&id) {
             let message = format!("its own resources get the id {id}, which a declared resource set already has");
@@ -256,6 +258,15 @@ fn check_limits(resources: &Resources, problems: &mut Problems<'_>) {
             let message = format!("{name} is limited and none is requested, which Mesos refuses; add {name}");
             problems.push(Code::LimitBelowRequest, path, span, message);
         }
+    }
+}
+
+/// Mesos refuses a task without resources, and on a network without mapping a port is none.
+fn check_ports_alone(resources: &Resources, pod: &PodSpec, path: &str, span: &Span, problems: &mut Problems<'_>) {
+    let is_alone = resources.cpus.is_none() && resources.memory_mb.is_none() && resources.gpus.is_none();
+    if is_alone && resources.volumes.is_empty() && !resources.ports.is_empty() && !pod.uses_host_ports() {
+        let message = "has only ports, which on the network of the pod take nothing of the agent; cpus, memory or gpus are needed";
+        problems.push(Code::NoResources, path, span, message);
     }
 }
 

@@ -9,7 +9,7 @@ const MEGABYTES: Kind = Kind::Whole(1, i32::MAX as i64);
 const RESOURCES: &[Key] = &[
     key("cpus", Kind::Amount, "Cores to reserve; parts of a core are fine."),
     key("memory", MEGABYTES, "Memory to reserve, in MB."),
-    key("gpus", Kind::Amount, "Graphics processors to reserve."),
+    key("gpus", Kind::Whole(1, i32::MAX as i64), "Graphics processors to reserve; whole ones only."),
     key("resource-limits", Kind::Map(&RESOURCE_LIMITS), "How much may be used beyond what is reserved.").later(),
     key("ports", Kind::Named(&PORT, Names::Any), "Ports by name."),
     key("volume", Kind::Map(&VOLUME), "A persistent volume; not together with volumes."),

@@ -215,6 +215,17 @@ impl<'t> Field<'t> {
         amount
     }
 
+    /// An amount above zero of things that cannot be parted; `otherwise` says so of a fraction, which is not cut off.
+    pub(crate) fn whole_amount(&self, otherwise: &str, problems: &mut Problems<'_>) -> Option<Scalar> {
+        let amount = self.amount(problems)?;
+        if amount.millis().is_multiple_of(1000) && amount <= Scalar::from_units(i32::MAX as u64) {
+            return Some(amount);
+        }
+        let text = self.scalar_text("a number", problems)?;
+        problems.found(Code::OutOfRange, &self.path, self.span(), text.trim(), otherwise);
+        None
+    }
+
     /// A whole amount of MB above zero; a fraction is cut off, as the SDK does.
     pub(crate) fn megabytes(&self, problems: &mut Problems<'_>) -> Option<Scalar> {
         let number = self.int(1..=i64::from(i32::MAX), problems)?;

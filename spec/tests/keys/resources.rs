@@ -30,7 +30,9 @@ fn cpus() {
 fn gpus() {
     let set = resources("gpus: 2");
     assert_eq!((set.gpus, set.cpus), (Some(Scalar::from_units(2)), None), "gpus alone are a resource");
+    assert_eq!(resources("gpus: 1.0").gpus, Some(Scalar::from_units(1)));
     refused("gpus: 0", Code::OutOfRange, "gpus", "a number greater than 0");
+    refused("gpus: 0.5", Code::OutOfRange, "gpus", "a whole number up to");
 }
 
 #[test]
@@ -52,6 +54,16 @@ fn a_task_needs_a_resource_and_volumes_do_not_count() {
     for enough in ["cpus: 1", "memory: 1", "gpus: 1", "ports: {p: {port: 0}}"] {
         is_fine(&with_task(enough));
     }
+    // Mesos refuses a task without resources, which ports are only where they are those of the agent.
+    let on = |network: &str, keys: &str| {
+        with_task(keys).replace("count: 2,", &format!("count: 2, networks: {{{network}: }},"))
+    };
+    let ports = "ports: {p: {port: 0}}";
+    refuses(&on("dcos", ports), Code::NoResources, "pods.data.tasks.t", "only ports, which on the network of the pod");
+    is_fine(&on("mesos-bridge", ports));
+    is_fine(&on("dcos", &format!("cpus: 1, {ports}")));
+    let set = format!("networks: {{dcos: }}, resource-sets: {{s: {{{ports}}}}},");
+    refuses(&with_pod(&set), Code::NoResources, "pods.data.resource-sets.s", "has only ports");
 }
 
 #[test]
