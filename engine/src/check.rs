@@ -62,7 +62,8 @@ pub fn violations(engine: &Engine, stored: &BTreeMap<String, Bytes>) -> Vec<Stri
 pub fn reload(stored: &BTreeMap<String, Bytes>) -> State {
     let is_configuration = |path: &str| path.starts_with(paths::CONFIGURATIONS);
     let others = stored.iter().filter(|(path, _)| !is_configuration(path));
-    State::load(&others.map(|(path, data)| (path.clone(), data.clone())).collect(), &mut Vec::new())
+    let others = others.map(|(path, data)| (path.clone(), data.clone())).collect();
+    State::load(&others, &mainstay_spec::ReadOptions::default(), &mut Vec::new())
 }
 
 /// What a restart would see differently.

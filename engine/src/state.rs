@@ -4,6 +4,7 @@
 //! drift. Not here: plans and their steps (they are the difference between this and the specification).
 //! Invariant: after the transaction is committed the store holds exactly what a fresh [`State::load`] would read into the same value.
 
+pub mod given_up;
 pub mod parse;
 pub mod paths;
 pub mod rewrite;
@@ -14,13 +15,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mainstay_proto::v1 as wire;
-use mainstay_spec::ServiceSpec;
+use mainstay_spec::{ReadOptions, ServiceSpec};
 use prost::Message;
 
 use crate::effect::Transaction;
-use crate::ids::{AgentId, ConfigId, FrameworkId, PodInstance, ResourceId, TaskId, TaskName};
+use crate::ids::{ConfigId, FrameworkId, PodInstance, ResourceId, TaskId, TaskName};
 use crate::journal::Entry;
+use crate::resource::Resource;
 use crate::task::status::Status;
+pub use given_up::GivenUp;
 pub use tasks::{Executor, Task};
 
 /// The whole stored state of one service.
@@ -42,15 +45,17 @@ pub struct State {
     pub properties: Arc<BTreeMap<String, Bytes>>,
     /// Reservations that our accepts create and Mesos has not confirmed, by pod instance.
     pub planned: BTreeMap<PodInstance, BTreeSet<ResourceId>>,
-    /// Reservations given up, with the agent that holds them.
-    pub releasing: BTreeMap<ResourceId, AgentId>,
+    /// Reservations given up.
+    pub releasing: BTreeMap<ResourceId, GivenUp>,
     /// Pod instances whose tasks have changed since the engine looked at them last.
     touched: BTreeSet<PodInstance>,
 }
 
 impl State {
     /// Reads the stored tree. Parts that cannot be read are left alone in the store and told in the journal.
-    pub fn load(stored: &BTreeMap<String, Bytes>, journal: &mut Vec<Entry>) -> Self {
+    ///
+    /// `options` say what configurations of the older generation do not say by themselves.
+    pub fn load(stored: &BTreeMap<String, Bytes>, options: &ReadOptions<'_>, journal: &mut Vec<Entry>) -> Self {
         let mut state = Self::default();
         let mut infos: BTreeMap<TaskName, (Option<Bytes>, Option<Bytes>)> = BTreeMap::new();
         let mut unreadable = |path: &str, problem: String| {
@@ -72,7 +77,7 @@ impl State {
                 },
                 [paths::CONFIGURATIONS, id] => match ConfigId::parse(*id) {
                     Ok(id) => {
-                        match mainstay_spec::persisted::from_json(&String::from_utf8_lossy(data)) {
+                        match mainstay_spec::persisted::from_json_with(&String::from_utf8_lossy(data), options) {
                             Ok(parsed) => {
                                 Arc::make_mut(&mut state.parsed_configurations)
                                     .insert(id.clone(), Arc::new(parsed.spec));
@@ -141,8 +146,8 @@ impl State {
             self.releasing = String::from_utf8_lossy(data)
                 .lines()
                 .filter_map(|line| {
-                    let (resource, agent) = line.split_once(' ')?;
-                    Some((ResourceId::parse(resource).ok()?, AgentId::parse(agent).ok()?))
+                    let (resource, given_up) = line.split_once(' ')?;
+                    Some((ResourceId::parse(resource).ok()?, GivenUp::read(given_up)?))
                 })
                 .collect();
         }
@@ -324,7 +329,7 @@ impl State {
     }
 
     /// Records reservations as given up: they are released when an offer shows them.
-    pub fn give_up(&mut self, resources: impl IntoIterator<Item = (ResourceId, AgentId)>, commit: &mut Transaction) {
+    pub fn give_up(&mut self, resources: impl IntoIterator<Item = (ResourceId, GivenUp)>, commit: &mut Transaction) {
         let before = self.releasing.len();
         self.releasing.extend(resources);
         if self.releasing.len() != before {
@@ -343,9 +348,15 @@ impl State {
         if self.releasing.is_empty() {
             self.delete_property(paths::PROPERTY_RELEASING, commit);
         } else {
-            let text = lines(self.releasing.iter().map(|(resource, agent)| format!("{resource} {agent}")));
+            let text = lines(self.releasing.iter().map(|(resource, given_up)| format!("{resource} {given_up}")));
             self.put_property(paths::PROPERTY_RELEASING, text, commit);
         }
+    }
+
+    /// Role of every reservation that is known, with repetitions: of tasks, and of what was given up.
+    pub fn reserved_roles(&self) -> impl Iterator<Item = &str> {
+        let of_tasks = self.tasks.values().flat_map(|task| task.reserved()).map(Resource::role);
+        of_tasks.chain(self.releasing.values().filter_map(|given_up| given_up.role.as_deref()))
     }
 
     /// Ids of every reservation that stored tasks stand on; permanently failed ones have given theirs up.

@@ -14,7 +14,7 @@ use std::str::FromStr;
 use mainstay_engine::config::{Backoff, Config, Replacement, region};
 use mainstay_engine::ids::FrameworkId;
 use mainstay_engine::offer::role;
-use mainstay_engine::state::{State, Task};
+use mainstay_engine::state::State;
 use mainstay_engine::units::{Millis, Scalar};
 use mainstay_spec::ServiceSpec;
 
@@ -159,21 +159,25 @@ impl Settings {
     /// Whether offers of other regions than the master's are wanted: a rule looks at regions, or did when something was placed that must
     /// still be offered what it holds.
     pub fn is_region_aware(&self, spec: &ServiceSpec, state: &State) -> bool {
-        let has_region = |task: &Task| task.region.is_some();
-        self.allows_other_regions && (region::is_used(spec) || state.tasks.values().any(|task| has_region(task)))
+        let is_held = || {
+            let tasks = state.tasks.values().any(|task| task.region.is_some());
+            tasks || state.releasing.values().any(|given_up| given_up.has_region)
+        };
+        self.allows_other_regions && (region::is_used(spec) || is_held())
     }
 
     /// Whether agents with GPUs are wanted: a pod asks for some, or holds some.
     pub fn is_gpu_aware(spec: &ServiceSpec, state: &State) -> bool {
         let mut sets = spec.pods.iter().flat_map(|pod| &pod.resource_sets);
         sets.any(|set| set.gpus.is_some())
-            || state.tasks.values().any(|task| task.resources.iter().any(|resource| resource.name == "gpus"))
+            || state.tasks.values().any(|task| task.has_gpus())
+            || state.releasing.values().any(|given_up| given_up.has_gpus)
     }
 
     /// Who the service is to the master, by what is in force and what is there: pods that are placed already must be offered what they hold.
     pub fn identity(&self, spec: &ServiceSpec, state: &State) -> Identity {
         Identity {
-            roles: role::all(spec, state.tasks.values().map(AsRef::as_ref), &self.role(spec)),
+            roles: role::all(spec, state.reserved_roles(), &self.role(spec)),
             name: spec.name.clone(),
             user: spec.user.clone(),
             principal: spec.principal.clone(),
@@ -256,9 +260,9 @@ impl Reader<'_> {
             secret: self.text("MESOS_FRAMEWORK_SECRET").map(|secret| Secret(secret.to_owned())),
             notes: Vec::new(),
             executor: (
-                self.scalar("EXECUTOR_CPUS", default.executor_cpus),
-                self.scalar("EXECUTOR_MEM_MB", default.executor_mem_mb),
-                self.scalar("EXECUTOR_DISK_MB", default.executor_disk_mb),
+                self.scalar("EXECUTOR_CPUS", Scalar::from_millis(10), default.executor_cpus),
+                self.scalar("EXECUTOR_MEM_MB", Scalar::from_units(32), default.executor_mem_mb),
+                self.scalar("EXECUTOR_DISK_MB", Scalar::from_millis(1), default.executor_disk_mb),
             ),
             service_tld: self.text("SERVICE_TLD").map_or(default.service_tld, str::to_owned),
             vip_tld: self.text("VIP_TLD").map_or(default.vip_tld, str::to_owned),
@@ -308,12 +312,13 @@ impl Reader<'_> {
         number
     }
 
-    fn scalar(&mut self, name: &'static str, default: Scalar) -> Scalar {
+    /// Source: Mesos calls a launch with a smaller executor invalid, and would do so for ever.
+    fn scalar(&mut self, name: &'static str, least: Scalar, default: Scalar) -> Scalar {
         let Some(text) = self.text(name) else { return default };
-        if let Some(scalar) = text.parse().ok().and_then(Scalar::from_f64) {
+        if let Some(scalar) = text.parse().ok().and_then(Scalar::from_f64).filter(|scalar| *scalar >= least) {
             return scalar;
         }
-        self.unreadable(name, "a number that is not negative");
+        self.unreadable(name, &format!("a number of at least {least}, which Mesos asks of an executor"));
         default
     }
 

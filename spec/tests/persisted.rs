@@ -59,6 +59,21 @@ fn the_older_generations_document_is_converted() {
 }
 
 #[test]
+fn the_older_generations_executor_is_told_by_what_the_files_of_today_lack() {
+    let mut current = read(G17_CONVERTED).spec;
+    let uris = |current: &ServiceSpec| {
+        let options = ReadOptions { executor_uri: Some("https://files.example/another"), current: Some(current) };
+        from_json_with(G17, &options).unwrap().spec.pods.into_iter().map(|pod| pod.uris).collect::<Vec<_>>()
+    };
+    let of_today: Vec<_> = current.pods.iter().map(|pod| pod.uris.clone()).collect();
+    assert_eq!(uris(&current), of_today);
+    // Another file at the same time: nothing can be told, and that pod has changed anyway.
+    current.pods[0].uris.push("https://files.example/more.tgz".to_owned());
+    assert_eq!(uris(&current)[0], ["https://files.example/ledger.tgz", EXECUTOR_URI]);
+    assert_eq!(uris(&current)[1..], of_today[1..]);
+}
+
+#[test]
 fn without_help_the_older_generations_executor_and_missing_ports_show() {
     let stored = read(G17);
     let [store, web] = stored.spec.pods.as_slice() else { panic!("two pods") };

@@ -25,7 +25,7 @@ use crate::offer::refusal::Refusal;
 use crate::offer::requirement::{Accepted, Recovery};
 use crate::offer::role;
 use crate::resource::Resource;
-use crate::state::Task;
+use crate::state::{GivenUp, Task};
 use crate::task::status::{State, Status};
 use crate::units::{Millis, Timestamp};
 use crate::view::{Outcome, Outcomes};
@@ -182,7 +182,7 @@ impl Engine {
             pod_instance: wanted.pod.to_string(),
             passed,
             explanation: evaluation.report.explanation(),
-            offer: format!("{offer:?}"),
+            offer: offer.text(),
         });
         effects.journal.push(Entry::Evaluated {
             step: wanted.step_name.clone(),
@@ -202,11 +202,8 @@ impl Engine {
         let is_gone = |agent: &AgentId| {
             stored.iter().any(|task| task.agent_id == *agent && task.state() == Some(State::GoneByOperator))
         };
-        let old: Vec<(ResourceId, AgentId)> = stored
-            .iter()
-            .filter(|task| !is_gone(&task.agent_id))
-            .flat_map(|task| task.resource_ids().map(|id| (id, task.agent_id.clone())))
-            .collect();
+        let held = GivenUp::of_pod(&stored).into_iter();
+        let old: Vec<(ResourceId, GivenUp)> = held.filter(|(_, held)| !is_gone(&held.agent_id)).collect();
         let mut launches: Vec<(TaskName, TaskId)> = Vec::new();
         for record in &accepted.records {
             let stub = record.task_id.as_ref().and_then(|id| {
@@ -330,25 +327,31 @@ impl Engine {
 
     /// Offers nobody wanted: reservations of ours that nothing stands on are released, the rest is given back.
     fn leftovers(&mut self, offers: Vec<(Offer, Refusal)>, is_blocked: bool, now: Timestamp, effects: &mut Effects) {
+        let role = self.config.role.clone();
+        let spec = Arc::clone(&self.spec);
+        let framework_id = self.state.framework_id.clone();
+        let owner = framework_id.as_ref().map(|framework_id| leftover::Owner {
+            role: &role,
+            principal: &spec.principal,
+            framework_id,
+        });
         // Most offers hold nothing of ours.
-        let is_ours = |resource: &Resource| {
-            let id = self.state.framework_id.as_ref();
-            id.is_some_and(|id| leftover::is_ours(resource, &self.config.role, id))
-        };
+        let is_ours = |resource: &Resource| owner.is_some_and(|owner| leftover::is_ours(resource, owner));
         let may_have_ours =
             !self.state.releasing.is_empty() || offers.iter().any(|(offer, _)| offer.resources.iter().any(is_ours));
         let keep = if may_have_ours { self.state.kept_resource_ids() } else { BTreeSet::new() };
         let wants_offers = self.wants_offers(now);
         let is_unsettled = is_blocked || self.demand.is_sweeping(now);
         // Several offers have to miss a reservation before it counts as released.
-        let releasing: BTreeSet<AgentId> = self.state.releasing.values().cloned().collect();
+        let releasing: BTreeSet<AgentId> =
+            self.state.releasing.values().map(|given_up| given_up.agent_id.clone()).collect();
         let mut unused = Vec::new();
         // No more are kept than these, so a flood of offers costs no more either.
         let kept_from = offers.len().saturating_sub(SEEN_OFFERS);
         for (at, (offer, why)) in offers.into_iter().enumerate() {
-            let orphans = match &self.state.framework_id {
-                Some(id) if !self.is_partly_unreadable => {
-                    leftover::orphans(&offer, &keep, &self.config.role, id, &self.state.releasing)
+            let orphans = match owner {
+                Some(owner) if !self.is_partly_unreadable => {
+                    leftover::orphans(&offer, &keep, owner, &self.state.releasing)
                 }
                 Some(_) | None => Vec::new(),
             };
@@ -437,27 +440,27 @@ impl Engine {
 
     /// A reservation to release that several offers of its agent did not show is gone.
     fn count_unseen(&mut self, offer: &Offer, effects: &mut Effects) {
-        let waiting: Vec<ResourceId> = self
-            .state
-            .releasing
-            .iter()
-            .filter(|(_, agent)| **agent == offer.agent_id)
-            .map(|(id, _)| id.clone())
-            .collect();
+        let of_agent = self.state.releasing.iter().filter(|(_, given_up)| given_up.agent_id == offer.agent_id);
+        let waiting: Vec<_> = of_agent.map(|(id, given_up)| (id.clone(), given_up.role.clone())).collect();
         if waiting.is_empty() {
             return;
         }
-        let roles = role::all(&self.spec, self.state.tasks.values().map(Arc::as_ref), &self.config.role);
+        let roles = role::all(&self.spec, self.state.reserved_roles(), &self.config.role);
         let shown: BTreeSet<ResourceId> = offer.resources.iter().filter_map(Resource::resource_id).collect();
-        for id in waiting {
+        for (id, role) in waiting {
             if shown.contains(&id) {
                 self.unseen.remove(&id);
                 continue;
             }
-            // It shows in offers to its own role only, and which one that is has not been kept.
             let counts = self.unseen.entry(id.clone()).or_default();
             *counts.entry(role::of_offer(offer, &self.config.role).to_owned()).or_default() += 1;
-            if roles.iter().all(|role| counts.get(role).is_some_and(|count| *count >= RELEASED_AFTER_OFFERS)) {
+            let is_missed = |role: &String| counts.get(role).is_some_and(|count| *count >= RELEASED_AFTER_OFFERS);
+            // It shows in offers to its own role only. Earlier versions did not keep which one that is.
+            let is_gone = match role.filter(|role| roles.contains(role)) {
+                Some(role) => is_missed(&role),
+                None => roles.iter().all(is_missed),
+            };
+            if is_gone {
                 self.unseen.remove(&id);
                 self.state.released(&id, &mut effects.commit);
             }

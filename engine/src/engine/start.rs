@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mainstay_spec::{ServiceSpec, persisted};
+use mainstay_spec::{ReadOptions, ServiceSpec, persisted};
 
 use super::{DEPLOY, Engine};
 use crate::config::Config;
@@ -80,7 +80,8 @@ pub(super) fn start(
     now: Timestamp,
 ) -> Result<(Engine, Effects), StartError> {
     let mut effects = Effects::default();
-    let mut state = State::load(stored, &mut effects.journal);
+    let options = ReadOptions { executor_uri: Some(&config.executor_uri), current: Some(&spec) };
+    let mut state = State::load(stored, &options, &mut effects.journal);
     for entry in &effects.journal {
         if let Entry::StatePartlyUnreadable { path, problem } = entry
             && [paths::FRAMEWORK_ID, paths::CONFIG_TARGET].contains(&path.as_str())
@@ -230,7 +231,8 @@ fn choose_configuration(
     effects: &mut Effects,
 ) -> Result<(ServiceSpec, Vec<String>), StartError> {
     let json = persisted::to_json(&spec, &config.role);
-    let old = state.target.as_ref().map(|target| stored_target(target, state)).transpose()?;
+    let options = ReadOptions { executor_uri: Some(&config.executor_uri), current: Some(&spec) };
+    let old = state.target.as_ref().map(|target| stored_target(target, state, &options)).transpose()?;
     let change = Change {
         old: old.as_ref().map(|old| Version { spec: &old.spec, role: &old.role }),
         new: Version { spec: &spec, role: &config.role },
@@ -269,10 +271,15 @@ fn choose_configuration(
     Ok((spec, Vec::new()))
 }
 
-fn stored_target(target: &ConfigId, state: &State) -> Result<persisted::StoredSpec, StartError> {
+fn stored_target(
+    target: &ConfigId,
+    state: &State,
+    options: &ReadOptions<'_>,
+) -> Result<persisted::StoredSpec, StartError> {
     let unreadable = |problem: String| StartError::TargetUnreadable { id: target.to_string(), problem };
     let stored = state.configurations.get(target).ok_or_else(|| unreadable("no such node".to_owned()))?;
-    persisted::from_json(&String::from_utf8_lossy(stored)).map_err(|problem| unreadable(problem.to_string()))
+    persisted::from_json_with(&String::from_utf8_lossy(stored), options)
+        .map_err(|problem| unreadable(problem.to_string()))
 }
 
 /// Whether a deployment has ever completed.

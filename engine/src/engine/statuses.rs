@@ -25,7 +25,7 @@ use crate::ids::{PodInstance, ResourceId, TaskName};
 use crate::journal::Entry;
 use crate::limits::{INVALID_LAUNCH_BACKOFF, RELEASE_SWEEP};
 use crate::plan::{self, model};
-use crate::state::{Task, paths, rewrite};
+use crate::state::{GivenUp, Task, paths, rewrite};
 use crate::task::status::{State, Status};
 use crate::units::Timestamp;
 
@@ -176,9 +176,8 @@ impl Engine {
         }
         let Some(planned) = self.state.planned.get(pod).cloned() else { return };
         let all: BTreeSet<ResourceId> = tasks.iter().flat_map(Task::resource_ids).collect();
-        let agents = tasks.iter().flat_map(|task| task.resource_ids().map(|id| (id, task.agent_id.clone())));
-        let given_up: Vec<_> = agents.filter(|(id, _)| planned.contains(id)).collect();
-        self.state.give_up(given_up, &mut effects.commit);
+        let given_up = GivenUp::of_pod(&tasks.iter().collect::<Vec<_>>());
+        self.state.give_up(given_up.into_iter().filter(|(id, _)| planned.contains(id)), &mut effects.commit);
         effects.journal.push(Entry::ReservationDropped {
             pod: pod.clone(),
             resources: planned.iter().cloned().collect(),
@@ -233,7 +232,7 @@ impl Engine {
             .state
             .releasing
             .iter()
-            .filter(|(_, agent)| **agent == task.agent_id)
+            .filter(|(_, given_up)| given_up.agent_id == task.agent_id)
             .map(|(id, _)| id.clone())
             .collect();
         for id in gone {

@@ -2,23 +2,41 @@
 //!
 //! Not here: how long the rest is declined (the engine decides that).
 //! Invariant: only reservations of our roles with a resource id are ever touched, and those with another framework's label only when we made
-//! and gave them up ourselves: under the id of a framework that was removed since.
+//! and gave them up ourselves: under the id of a framework that was removed since. Several services may share one role; of reservations without
+//! a framework's label, as older schedulers made them, only those of our principal are ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_proto::v1::offer::Operation;
 
 use super::{Offer, operation, role};
-use crate::ids::{AgentId, FrameworkId, ResourceId};
+use crate::ids::{FrameworkId, ResourceId};
 use crate::resource::{LABEL_FRAMEWORK_ID, Resource};
+use crate::state::GivenUp;
 
-/// Whether a reserved resource is this framework's, in a service of this role.
+/// Who reserves: what tells our reservations from others.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    /// Role of the service.
+    pub role: &'a str,
+    /// Its principal.
+    pub principal: &'a str,
+    /// Its id.
+    pub framework_id: &'a FrameworkId,
+}
+
+/// Whether a reserved resource is this framework's.
 ///
-/// Shape: a resource id; every dynamic layer is of our role or a role above it, the outermost is ours; no framework label, or ours.
-pub fn is_ours(resource: &Resource, role: &str, framework_id: &FrameworkId) -> bool {
-    is_of_role(resource, role)
+/// Shape: a resource id; the outermost layer is dynamic, of our role or of one that we have below another, and has our label, or no
+/// framework's and our principal.
+pub fn is_ours(resource: &Resource, owner: Owner<'_>) -> bool {
+    let principal = resource.reservations.last().and_then(|last| last.principal.as_deref());
+    is_of_role(resource, owner.role)
         && resource.reservation_label(crate::resource::LABEL_RESOURCE_ID).is_some()
-        && resource.reservation_label(LABEL_FRAMEWORK_ID).is_none_or(|owner| owner == framework_id.as_str())
+        && match resource.reservation_label(LABEL_FRAMEWORK_ID) {
+            Some(framework) => framework == owner.framework_id.as_str(),
+            None => principal == Some(owner.principal),
+        }
 }
 
 fn is_of_role(resource: &Resource, role: &str) -> bool {
@@ -29,17 +47,16 @@ fn is_of_role(resource: &Resource, role: &str) -> bool {
 pub fn orphans<'a>(
     offer: &'a Offer,
     keep: &BTreeSet<ResourceId>,
-    role: &str,
-    framework_id: &FrameworkId,
-    releasing: &BTreeMap<ResourceId, AgentId>,
+    owner: Owner<'_>,
+    releasing: &BTreeMap<ResourceId, GivenUp>,
 ) -> Vec<&'a Resource> {
     let is_given_up = |resource: &Resource| {
-        resource.resource_id().is_some_and(|id| releasing.contains_key(&id)) && is_of_role(resource, role)
+        resource.resource_id().is_some_and(|id| releasing.contains_key(&id)) && is_of_role(resource, owner.role)
     };
     offer
         .resources
         .iter()
-        .filter(|resource| is_ours(resource, role, framework_id) || is_given_up(resource))
+        .filter(|resource| is_ours(resource, owner) || is_given_up(resource))
         .filter(|resource| resource.resource_id().is_some_and(|id| !keep.contains(&id)))
         .collect()
 }
@@ -65,6 +82,10 @@ mod tests {
         FrameworkId::parse("framework-1").unwrap()
     }
 
+    fn owner(framework_id: &FrameworkId) -> Owner<'_> {
+        Owner { role: ROLE, principal: "hello-principal", framework_id }
+    }
+
     #[test]
     fn what_nothing_needs_is_destroyed_and_unreserved_and_the_agent_is_as_before() {
         let mut world = World::new(pod());
@@ -73,16 +94,18 @@ mod tests {
         world.end();
         let offer = world.offer();
         let keep: BTreeSet<_> = accepted.planned.iter().cloned().collect();
-        assert_eq!(orphans(&offer, &keep, ROLE, &framework(), &BTreeMap::new()), Vec::<&Resource>::new());
+        let own = framework();
+        let own = owner(&own);
+        assert_eq!(orphans(&offer, &keep, own, &BTreeMap::new()), Vec::<&Resource>::new());
 
         // What an earlier framework id of ours reserved is told by the list of what we gave up.
         let other = FrameworkId::parse("framework-2").unwrap();
         let none = BTreeSet::new();
-        assert_eq!(orphans(&offer, &none, ROLE, &other, &BTreeMap::new()), Vec::<&Resource>::new());
-        let releasing = keep.iter().map(|id| (id.clone(), offer.agent_id.clone())).collect();
-        assert_eq!(orphans(&offer, &none, ROLE, &other, &releasing).len(), keep.len());
+        assert_eq!(orphans(&offer, &none, owner(&other), &BTreeMap::new()), Vec::<&Resource>::new());
+        let releasing = keep.iter().map(|id| (id.clone(), GivenUp::read(offer.agent_id.as_str()).unwrap())).collect();
+        assert_eq!(orphans(&offer, &none, owner(&other), &releasing).len(), keep.len());
 
-        let found = orphans(&offer, &none, ROLE, &framework(), &BTreeMap::new());
+        let found = orphans(&offer, &none, own, &BTreeMap::new());
         assert_eq!(found.len(), accepted.planned.len());
         world.master.apply(&release(&found)).unwrap();
         assert_eq!(world.master.free.len() as u64, before, "everything is unreserved");
@@ -93,16 +116,22 @@ mod tests {
         let layer = |kind, role: &str, labels: &[(&str, &str)]| Reservation {
             kind,
             role: role.into(),
-            principal: None,
+            principal: Some("hello-principal".into()),
             labels: labels.iter().map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned()))).collect(),
         };
         let dynamic = |role: &str, labels: &[(&str, &str)]| layer(ReservationKind::Dynamic, role, labels);
         let ours = |layers: Vec<Reservation>| {
             let resource = Resource { reservations: layers, ..scalar("cpus", units(1)) };
-            is_ours(&resource, ROLE, &framework())
+            is_ours(&resource, owner(&framework()))
         };
         assert!(ours(vec![dynamic(ROLE, &[("resource_id", "r")])]), "older ones do not name the framework");
         assert!(ours(vec![dynamic(ROLE, &[("framework_id", "framework-1"), ("resource_id", "r")])]));
+        // Without it the principal tells services apart that share a role.
+        for principal in [None, Some("other-principal".to_owned())] {
+            let of = |labels| Reservation { principal: principal.clone(), ..dynamic(ROLE, labels) };
+            assert!(!ours(vec![of(&[("resource_id", "r")])]), "{principal:?}");
+            assert!(ours(vec![of(&[("framework_id", "framework-1"), ("resource_id", "r")])]), "the label says it all");
+        }
         assert!(!ours(vec![]));
         assert!(!ours(vec![dynamic(ROLE, &[("framework_id", "framework-2"), ("resource_id", "r")])]));
         assert!(!ours(vec![dynamic(ROLE, &[])]));

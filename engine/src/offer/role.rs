@@ -14,7 +14,6 @@ use std::collections::BTreeSet;
 use mainstay_spec::{PodSpec, ServiceSpec};
 
 use super::Offer;
-use crate::state::Task;
 
 /// Role of what nobody has reserved.
 pub const UNRESERVED: &str = "*";
@@ -48,14 +47,11 @@ pub fn is_own(role: &str, main: &str) -> bool {
     role == main || refined_by(role, main) != UNRESERVED
 }
 
-/// Every role the service needs offers of: its own first, then those of pods of the specification and of what is stored, sorted.
-pub fn all<'a>(spec: &ServiceSpec, tasks: impl Iterator<Item = &'a Task>, main: &str) -> Vec<String> {
+/// Every role the service needs offers of: its own first, then those of pods of the specification and of what it has `reserved`, sorted.
+pub fn all<'a>(spec: &ServiceSpec, reserved: impl Iterator<Item = &'a str>, main: &str) -> Vec<String> {
     let of_spec = spec.pods.iter().map(|pod| of_pod(pod, main).into_owned());
-    let stored = tasks.flat_map(|task| {
-        let of_executor = task.executor.iter().flat_map(|executor| &executor.resources);
-        task.resources.iter().chain(of_executor).map(|resource| resource.role().to_owned())
-    });
-    let others: BTreeSet<String> = of_spec.chain(stored).filter(|role| role != main && is_own(role, main)).collect();
+    let reserved = reserved.map(str::to_owned);
+    let others: BTreeSet<String> = of_spec.chain(reserved).filter(|role| role != main && is_own(role, main)).collect();
     std::iter::once(main.to_owned()).chain(others).collect()
 }
 
@@ -143,7 +139,8 @@ mod tests {
         world.end();
         let offer = world.offer();
         let framework = FrameworkId::parse("framework-1").unwrap();
-        let orphans = leftover::orphans(&offer, &BTreeSet::new(), ROLE, &framework, &BTreeMap::new());
+        let owner = leftover::Owner { role: ROLE, principal: &world.spec.principal, framework_id: &framework };
+        let orphans = leftover::orphans(&offer, &BTreeSet::new(), owner, &BTreeMap::new());
         assert_eq!(orphans.len(), 9);
         world.master.apply(&leftover::release(&orphans)).unwrap();
         let total = |all: &[Resource]| {
@@ -232,5 +229,7 @@ mod tests {
         assert_eq!(all(&spec, std::iter::empty(), "r"), ["r"]);
         spec.pods.extend([of("b"), of("a"), of("b")]);
         assert_eq!(all(&spec, std::iter::empty(), "r"), ["r", "a/r", "b/r"]);
+        // What is held without a pod in the specification counts; what is not of this service does not.
+        assert_eq!(all(&spec, ["c/r", "r", "other", "b/r"].into_iter(), "r"), ["r", "a/r", "b/r", "c/r"]);
     }
 }

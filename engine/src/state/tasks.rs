@@ -88,10 +88,19 @@ impl Task {
         }
     }
 
+    /// All it holds, the executor's share included.
+    pub fn reserved(&self) -> impl Iterator<Item = &Resource> {
+        self.resources.iter().chain(self.executor.iter().flat_map(|executor| &executor.resources))
+    }
+
     /// Ids of all its reservations, the executor's included.
     pub fn resource_ids(&self) -> impl Iterator<Item = ResourceId> + '_ {
-        let executor = self.executor.iter().flat_map(|executor| executor.resources.iter());
-        self.resources.iter().chain(executor).filter_map(Resource::resource_id)
+        self.reserved().filter_map(Resource::resource_id)
+    }
+
+    /// Whether it holds GPUs.
+    pub fn has_gpus(&self) -> bool {
+        self.resources.iter().any(|resource| resource.name == "gpus")
     }
 }
 

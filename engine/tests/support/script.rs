@@ -26,6 +26,7 @@
 //! | `command plan PLAN VERB [phase P] [step S] [NAME=VALUE…]` | an operator wants this |
 //! | `command pod POD VERB` | the same for a pod |
 //! | `store PATH TEXT`, `unstore PATH` | somebody edits the stored tree (`PATH` of a task by name) |
+//! | `aged URI` | the stored configurations become documents of 2017, whose pods fetch an executor from there |
 //! | `blank PATH` | the launch id in this stored TaskInfo is emptied |
 //! | `reserve AGENT ROLE [LABEL=VALUE…]` | somebody reserves 0.1 cpus there |
 //! | `show plans\|tree\|reservations\|waiting\|tasks\|PATH` | a look at it |
@@ -273,6 +274,18 @@ impl World {
             ["unstore", path] => {
                 let below = format!("{path}/");
                 self.stored.retain(|other, _| other != path && !other.starts_with(&below));
+            }
+            ["aged", uri] => {
+                for (_, data) in self.stored.iter_mut().filter(|(path, _)| path.starts_with("Configurations/")) {
+                    let text = String::from_utf8(data.to_vec()).unwrap();
+                    let lines = text.lines().filter(|line| !line.contains("\"share-pid-namespace\""));
+                    let text = lines.collect::<Vec<_>>().join("\n");
+                    let aged = text.replace("\"uris\" : [ ]", &format!("\"uris\" : [ \"{uri}\" ]"));
+                    if aged == text {
+                        return self.problem = Some("no pod without files".to_owned());
+                    }
+                    *data = aged.into_bytes().into();
+                }
             }
             ["blank", path] => {
                 let mut info = v1::TaskInfo::decode(self.stored[*path].as_ref()).unwrap();

@@ -154,7 +154,7 @@ fn the_public_role_is_only_taken_when_enforced() {
 }
 
 /// A stored task that was placed in a region.
-fn placed_task(name: &mainstay_engine::ids::TaskName, region: &str) -> Task {
+fn placed_task(name: &mainstay_engine::ids::TaskName, region: &str) -> mainstay_engine::state::Task {
     use mainstay_proto::v1;
     use prost::Message as _;
 
@@ -167,7 +167,7 @@ fn placed_task(name: &mainstay_engine::ids::TaskName, region: &str) -> Task {
         labels: Some(Box::new(v1::Labels { labels })),
         ..Default::default()
     };
-    Task::parse(name.clone(), info.encode_to_vec().into(), None).unwrap()
+    mainstay_engine::state::Task::parse(name.clone(), info.encode_to_vec().into(), None).unwrap()
 }
 
 // contract: 5.1/SERVICE_REGION 5.1/ALLOW_REGION_AWARENESS 2.26/region
@@ -209,6 +209,28 @@ fn the_region_becomes_a_rule_and_a_capability_unless_forbidden() {
     assert_eq!((problems[0].code, problems[0].variable), (UNREADABLE, "ALLOW_REGION_AWARENESS"));
 }
 
+#[test]
+fn what_was_given_up_is_still_asked_for_when_nothing_else_speaks_of_it() {
+    use mainstay_engine::ids::ResourceId;
+    use mainstay_engine::state::GivenUp;
+    let spec = spec("svc");
+    let mut state = State::default();
+    let identity = |state: &State| {
+        let identity = read(&[]).identity(&spec, state);
+        (identity.roles, identity.is_gpu_aware, identity.is_region_aware)
+    };
+    assert_eq!(identity(&state), (vec!["svc-role".to_owned()], false, false));
+    let mut give_up = |id: &str, line: &str| {
+        state.releasing.insert(ResourceId::parse(id).unwrap(), GivenUp::read(line).unwrap());
+        identity(&state)
+    };
+    let roles = vec!["svc-role".to_owned(), "public/svc-role".to_owned()];
+    assert_eq!(give_up("r0", "a0"), (vec!["svc-role".to_owned()], false, false), "of an earlier version");
+    assert_eq!(give_up("r1", "a1 public/svc-role"), (roles.clone(), false, false));
+    assert_eq!(give_up("r2", "a2 svc-role gpus"), (roles.clone(), true, false));
+    assert_eq!(give_up("r3", "a3 svc-role region"), (roles, true, true));
+}
+
 // contract: 3.5/uninstall 5.1/errors 5.1/SDK_UNINSTALL 5.1/DCOS_SERVICE_ACCOUNT_CREDENTIAL 5.1/MESOS_API_VERSION
 // contract: 5.1/IMPLICIT_RECONCILIATION_DELAY_MS
 #[test]
@@ -218,6 +240,8 @@ fn every_problem_is_reported_at_once_with_what_to_do() {
         ("ENABLE_BACKOFF", "true"),
         ("ENABLE_AUTOMATIC_POD_REPLACEMENT", "maybe"),
         ("EXECUTOR_CPUS", "-1"),
+        ("EXECUTOR_DISK_MB", "0"),
+        ("EXECUTOR_MEM_MB", "31.999"),
         ("FRAMEWORK_INITIAL_BACKOFF", "400"),
         ("IMPLICIT_RECONCILIATION_DELAY_MS", "5"),
         ("IMPLICIT_RECONCILIATION_PERIOD_MS", "hourly"),

@@ -181,8 +181,8 @@ impl Rules {
         }
         // What an agent held that is gone for good is never seen again; it stays noted, in case it comes back under the same id.
         let is_there = |agent: &str| cluster.agent_of(agent).is_some_and(|agent| !is_gone(agent));
-        for (id, agent) in state.releasing.iter().filter(|(_, agent)| is_there(agent.as_str())) {
-            problems.push(format!("reservation {id} on {agent} is still being released"));
+        for (id, given_up) in state.releasing.iter().filter(|(_, given_up)| is_there(given_up.agent_id.as_str())) {
+            problems.push(format!("reservation {id} on {given_up} is still being released"));
         }
         if problems.is_empty() { Ok(()) } else { Err(problems.join("\n  ")) }
     }

@@ -66,12 +66,16 @@ pub(super) fn pod(pod: &At<'_>, service_user: &str, options: &ReadOptions<'_>) -
 
 /// What documents hold, and lack, from the time before the default executor (and before `share-pid-namespace`).
 fn undo_older_executor(pod: &mut PodSpec, options: &ReadOptions<'_>) {
-    // The archive of the executor stood last among the author's files.
-    if options.executor_uri.is_some() && pod.uris.last().map(String::as_str) == options.executor_uri {
+    let current = options.current.and_then(|current| current.pod(&pod.pod_type));
+    // The archive of the executor stood last among the author's files. What it was called is hardly known any more: it is what the author's
+    // files of today do not have.
+    if let Some((last, others)) = pod.uris.split_last()
+        && (options.executor_uri == Some(last.as_str()) || current.is_some_and(|current| current.uris == *others))
+    {
         pod.uris.pop();
     }
     // Ports behind an overlay were not stored.
-    let Some(current) = options.current.and_then(|current| current.pod(&pod.pod_type)) else { return };
+    let Some(current) = current else { return };
     if !pod.networks.iter().any(|network| network.name == OVERLAY) {
         return;
     }
