@@ -467,6 +467,15 @@ mod tests {
         }
     }
 
+    /// The offer made to the role below `public`, of what is set aside for that or of what is nobody's.
+    fn refined(offer: Offer, is_set_aside: bool) -> Offer {
+        Offer {
+            allocation_role: Some(format!("public/{ROLE}")),
+            resources: fixture::refined(offer.resources, "public", is_set_aside),
+            ..offer
+        }
+    }
+
     type Trace = (Vec<(Option<usize>, u64, Option<String>)>, u64, BTreeMap<String, u64>, BTreeMap<String, u64>);
 
     /// Steps of two classes in turn; answers what each found, and the counts.
@@ -500,14 +509,7 @@ mod tests {
     fn offers_to_another_role_are_passed_over_and_are_no_rejections() {
         let mut world = World::new(pod());
         world.pod_mut().pre_reserved_role = Some("public".into());
-        let refined = |number, millis| {
-            let offer = offer(number, millis, 4000, 8078);
-            Offer {
-                allocation_role: Some(format!("public/{ROLE}")),
-                resources: fixture::refined(offer.resources, "public", true),
-                ..offer
-            }
-        };
+        let refined = |number, millis| refined(offer(number, millis, 4000, 8078), true);
         // The first would do if it were made to the role of the pod; the second is too small, the third fits.
         let offers = [offer(0, 4000, 4000, 8078), refined(1, 100), refined(2, 4000), offer(3, 4000, 4000, 8078)];
         for budget in [0, 10] {
@@ -532,17 +534,32 @@ mod tests {
         // the others are once the next batches have come.
         #[test]
         fn the_order_of_offers_decides_where_and_never_whether(
-            (sizes, shuffled) in proptest::collection::vec((900_u64..1400, 200_u64..400, 8078_u64..8083), 1..12).prop_flat_map(|sizes| {
-                let offers: Vec<usize> = (0..sizes.len()).collect();
-                (Just(sizes), Just(offers).prop_shuffle())
-            }),
+            (sizes, shuffled) in proptest::collection::vec(((900_u64..1400, 200_u64..400, 8078_u64..8083), 0_u64..120, 0_u8..6), 1..12)
+                .prop_flat_map(|sizes| {
+                    let offers: Vec<usize> = (0..sizes.len()).collect();
+                    (Just(sizes), Just(offers).prop_shuffle())
+                }),
+            wants_disk in any::<bool>(),
+            is_refined in any::<bool>(),
             rule in proptest::option::of(proptest::sample::select(vec!["hostname:LIKE:h[024]", "hostname:UNIQUE", "hostname:MAX_PER:2"])),
             steps in 1_usize..10,
             budget in 0_usize..12,
         ) {
-            let in_order: Vec<_> =
-                sizes.iter().enumerate().map(|(at, (millis, mem, first_port))| offer(2 * at, *millis, *mem, *first_port)).collect();
+            // A disk of its own each, of the size wanted or not; some are made to the other of two roles, some set aside for it.
+            let one = |(at, ((millis, mem, first_port), disk, of_role)): (usize, &((u64, u64, u64), u64, u8))| {
+                let mut offer = offer(2 * at, *millis, *mem, *first_port);
+                offer.resources.push(fixture::mount(*disk, "/m"));
+                if *of_role < 4 {
+                    return if is_refined { refined(offer, *of_role > 0) } else { offer };
+                }
+                if is_refined { offer } else { refined(offer, *of_role == 4) }
+            };
+            let in_order: Vec<_> = sizes.iter().enumerate().map(one).collect();
             let mut pod = pod();
+            pod.pre_reserved_role = is_refined.then(|| "public".to_owned());
+            if let Some(set) = pod.resource_sets.first_mut().filter(|_| wants_disk) {
+                set.volumes.push(fixture::mount_volume("whole", 60));
+            }
             pod.placement = rule.and_then(|text| Rule::parse(text, "hello").unwrap());
             let is_counting = pod.placement.as_ref().is_some_and(Rule::is_counting);
             let world = World::new(pod);

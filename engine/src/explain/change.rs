@@ -406,7 +406,7 @@ mod tests {
 
     use super::*;
     use crate::offer::fixture::{
-        self, World, mount_volume, pod, port, resource, root_volume, scalar, set, task, units,
+        self, ROLE, World, mount, mount_volume, pod, port, refined, resource, root_volume, scalar, set, task, units,
     };
 
     /// The smallest changes, and what is left in the way after them.
@@ -504,15 +504,15 @@ mod tests {
         });
     }
 
-    /// Cpus, memory, ports, volumes.
-    type Numbers = (u64, u64, Vec<Option<u16>>, Vec<(bool, u64)>);
+    /// Cpus, memory, gpus, ports, volumes.
+    type Numbers = (u64, u64, Option<u64>, Vec<Option<u16>>, Vec<(bool, u64)>);
 
     fn some_sets() -> impl Strategy<Value = Vec<ResourceSet>> {
         let ports = proptest::collection::vec(prop_oneof![Just(None), (7999u16..8004).prop_map(Some)], 0..3);
         let volumes = proptest::collection::vec((any::<bool>(), 1u64..400), 0..3);
-        let one = (1u64..3000, 1u64..3000, ports, volumes);
+        let one = (1u64..3000, 1u64..3000, prop::option::of(1u64..4), ports, volumes);
         proptest::collection::vec(one, 1..3).prop_map(|sets| {
-            let set = |(number, (cpus, mem, ports, volumes)): (usize, Numbers)| {
+            let set = |(number, (cpus, mem, gpus, ports, volumes)): (usize, Numbers)| {
                 let volume = |(at, (is_mount, size)): (usize, &(bool, u64))| {
                     let path = format!("v{number}{at}");
                     if *is_mount { mount_volume(&path, *size) } else { root_volume(&path, *size) }
@@ -523,6 +523,7 @@ mod tests {
                     id: ["s", "x"][number].to_owned(),
                     cpus: Some(Scalar::from_millis(cpus)),
                     memory_mb: Some(Scalar::from_units(mem)),
+                    gpus: gpus.map(Scalar::from_units),
                     ports: numbers
                         .iter()
                         .enumerate()
@@ -545,6 +546,9 @@ mod tests {
         fn a_reported_change_makes_the_pod_fit(
             sets in some_sets(),
             (cpus, mem, disk) in (0u64..4000, 0u64..4000, 0u64..1500),
+            (gpus, mounts) in (0u64..4, proptest::collection::vec(1u64..400, 0..3)),
+            // What the agent has is set aside for the role of the pod, or nobody's.
+            set_aside in prop::option::of(any::<bool>()),
             rule in prop::sample::select(vec![None, Some("hostname:IS:x"), Some("rack:IS:r1,rack:UNLIKE:r.*"), Some("hostname:UNIQUE")]),
         ) {
             let mut tasks = vec![task("server", "s")];
@@ -553,7 +557,14 @@ mod tests {
             }
             let mut world = World::new(PodSpec { resource_sets: sets, volumes: Vec::new(), tasks, ..pod() });
             world.pod_mut().placement = rule.and_then(|text| Rule::parse(text, "hello").unwrap());
-            let offer = Offer { resources: agent(cpus, mem, disk), ..world.offer() };
+            let mut offer = Offer { resources: agent(cpus, mem, disk), ..world.offer() };
+            offer.resources.push(scalar("gpus", units(gpus)));
+            offer.resources.extend(mounts.iter().enumerate().map(|(at, size)| mount(*size, &format!("/m{at}"))));
+            if let Some(is_set_aside) = set_aside {
+                world.pod_mut().pre_reserved_role = Some("public".into());
+                offer.resources = refined(offer.resources, "public", is_set_aside);
+                offer.allocation_role = Some(format!("public/{ROLE}"));
+            }
             if let Some((changes, left)) = tried(&world, &offer) {
                 prop_assert_eq!(&left, &None, "{:?}", changes);
                 // A single change of an amount is the smallest there is: a thousandth less of it is not enough.

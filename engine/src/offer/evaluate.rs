@@ -67,7 +67,8 @@ fn is_given_up(requirement: &Requirement<'_>) -> bool {
 }
 
 fn has_reservation(requirement: &Requirement<'_>) -> bool {
-    requirement.stored.iter().flat_map(|task| &task.resources).any(|resource| resource.resource_id().is_some())
+    // Also what only the executor holds: the volumes of the pod are there.
+    requirement.stored.iter().any(|task| task.resource_ids().next().is_some())
 }
 
 /// One evaluation on its way.
@@ -268,8 +269,8 @@ mod tests {
 
     use mainstay_proto::v1;
     use mainstay_proto::v1::offer::operation::Type;
-    use mainstay_spec::PodSpec;
     use mainstay_spec::placement::Rule;
+    use mainstay_spec::{PodSpec, VolumeKind, VolumeSpec};
     use proptest::prelude::*;
 
     use super::*;
@@ -673,6 +674,26 @@ mod tests {
     }
 
     #[test]
+    fn a_port_with_more_choice_leaves_what_another_one_needs() {
+        let numbers = |sets: Vec<ResourceSet>| {
+            let tasks = sets.iter().map(|set| task(&set.id, &set.id)).collect();
+            let mut world = World::new(PodSpec { resource_sets: sets, tasks, ..small() });
+            world.launch(&["a"], Recovery::None);
+            let mut ports: Vec<_> = world.stored.iter().flat_map(|task| task.ports.clone()).collect();
+            ports.sort();
+            ports.into_iter().map(|(_, number)| number).collect::<Vec<_>>()
+        };
+        let of = |id: &str, ports| ResourceSet { ports, ..set(id) };
+        // 8080 is the first that is offered.
+        let any = || port("0-any", None);
+        let (one, two) = (|| ranged("1-one", &[(8080, 8080)]), || ranged("2-two", &[(8080, 8081)]));
+        assert_eq!(numbers(vec![of("a", vec![any(), two(), one()])]), [8082, 8080, 8081]);
+        assert_eq!(numbers(vec![of("a", vec![any()]), of("b", vec![one()])]), [8081, 8080], "of another set");
+        // Unless there is nothing else.
+        assert_eq!(numbers(vec![of("a", vec![any(), ranged("all", &[(1, 65_535)])])]), [8081, 8080]);
+    }
+
+    #[test]
     fn a_port_that_finds_none_in_its_ranges_says_where_it_looked() {
         let ports = vec![ranged("a", &[(1, 7999), (8091, 30_999)])];
         let mut world = World::new(PodSpec { resource_sets: vec![ResourceSet { ports, ..set("s") }], ..small() });
@@ -761,6 +782,38 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_whose_executor_alone_holds_something_keeps_its_volumes() {
+        let mut world = World::new(PodSpec { volumes: vec![root_volume("shared", 50)], ..small() });
+        world.launch(&["server"], Recovery::None);
+        world.end();
+        // As when the reservations of a launch that fell through were dropped.
+        world.stored.first_mut().unwrap().resources.clear();
+        let accepted = world.launch(&["server"], Recovery::None).accepted.unwrap();
+        assert_eq!(kinds(&accepted), [Type::Reserve, Type::Reserve, Type::LaunchGroup], "cpus and memory, no volume");
+    }
+
+    #[test]
+    fn a_reservation_of_our_id_that_is_of_something_else_is_not_ours() {
+        let mut world = World::new(small());
+        world.launch(&["server"], Recovery::None);
+        world.end();
+        let id_of = |world: &World, name: &str| {
+            let held = world.stored.first().unwrap().resources.iter();
+            held.clone().find(|one| one.name == name).unwrap().reservations.clone()
+        };
+        // Somebody in our role has copied labels: memory under the id of our cpus comes first.
+        let copied = Resource { reservations: id_of(&world, "cpus"), ..scalar("mem", units(9000)) };
+        let mut offer = world.offer();
+        offer.resources.insert(0, copied.clone());
+        let accepted = world.evaluate_offer(&offer, &["server"], Recovery::Transient).accepted.unwrap();
+        assert_eq!(kinds(&accepted), [Type::LaunchGroup]);
+        assert!(world.master.clone().apply(&accepted.operations).is_ok(), "nothing but what is ours");
+        offer.resources.retain(|one| one.name != "cpus" || !one.is_dynamically_reserved());
+        let evaluation = world.evaluate_offer(&offer, &["server"], Recovery::Transient);
+        assert!(matches!(evaluation.report.first_failure().unwrap().reason, Reason::ReservedMissing { .. }));
+    }
+
+    #[test]
     fn a_placed_pod_stays_although_the_rule_has_changed() {
         let mut world = World::new(small());
         world.launch(&["server"], Recovery::None);
@@ -771,23 +824,68 @@ mod tests {
     }
 
     fn some_set() -> impl Strategy<Value = ResourceSet> {
-        let ports = proptest::collection::vec(prop_oneof![Just(None), (8080u16..8086).prop_map(Some)], 0..4);
-        let volumes = proptest::collection::vec((any::<bool>(), 1u64..400), 0..3);
-        (1u64..3000, 1u64..3000, ports, volumes).prop_map(|(cpus, mem, ports, volumes)| ResourceSet {
-            id: "s".into(),
-            cpus: Some(Scalar::from_millis(cpus)),
-            memory_mb: Some(Scalar::from_units(mem)),
-            ports: ports.iter().enumerate().map(|(at, number)| port(&format!("p{at}"), *number)).collect(),
-            volumes: volumes
-                .iter()
-                .enumerate()
-                .map(|(at, (is_mount, size))| {
-                    let path = format!("v{at}");
-                    if *is_mount { mount_volume(&path, *size) } else { root_volume(&path, *size) }
-                })
-                .collect(),
-            ..ResourceSet::default()
-        })
+        let range = (8080u16..8088, 0u16..3);
+        let ports = proptest::collection::vec(
+            prop_oneof![
+                Just((None, None)),
+                range.prop_map(|range| (None, Some(range))),
+                (8080u16..8086).prop_map(|at| (Some(at), None))
+            ],
+            0..4,
+        );
+        let volumes = proptest::collection::vec((0u8..3, 1u64..400), 0..4);
+        let gpus = proptest::option::of(1u64..4);
+        (proptest::option::of(1u64..3000), 1u64..3000, gpus, ports, volumes).prop_map(
+            |(cpus, mem, gpus, ports, volumes)| ResourceSet {
+                id: "s".into(),
+                cpus: cpus.map(Scalar::from_millis),
+                memory_mb: Some(Scalar::from_units(mem)),
+                gpus: gpus.map(units),
+                ports: ports
+                    .iter()
+                    .enumerate()
+                    .map(|(at, (number, range))| {
+                        let ranges = range.iter().map(|(begin, more)| (*begin, begin + more)).collect::<Vec<_>>();
+                        mainstay_spec::PortSpec { port: *number, ..ranged(&format!("p{at}"), &ranges) }
+                    })
+                    .collect(),
+                volumes: volumes
+                    .iter()
+                    .enumerate()
+                    .map(|(at, (kind, size))| {
+                        let path = format!("v{at}");
+                        match kind {
+                            0 => root_volume(&path, *size),
+                            1 => mount_volume(&path, *size),
+                            _ => VolumeSpec {
+                                kind: VolumeKind::Mount { profiles: vec!["slow".into(), "fast".into()] },
+                                ..mount_volume(&path, *size)
+                            },
+                        }
+                    })
+                    .collect(),
+                ..ResourceSet::default()
+            },
+        )
+    }
+
+    /// What an agent has besides, of which nothing is for us.
+    fn of_others() -> Vec<Resource> {
+        use crate::resource::{Reservation, ReservationKind};
+        let layer = |role: &str, labels: &[(&str, &str)]| Reservation {
+            kind: ReservationKind::Dynamic,
+            role: role.into(),
+            principal: Some("somebody".into()),
+            labels: labels.iter().map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned()))).collect(),
+        };
+        let of = |layer| Resource { reservations: vec![layer], ..scalar("cpus", units(64)) };
+        vec![
+            of(layer(fixture::ROLE, &[])),
+            of(layer(fixture::ROLE, &[("resource_id", "theirs"), ("framework_id", "framework-2")])),
+            Resource { revocable: true, ..scalar("cpus", units(64)) },
+            Resource { shared: true, ..scalar("disk", units(9000)) },
+            Resource { allocation_role: Some("other".into()), ..scalar("mem", units(9000)) },
+        ]
     }
 
     proptest! {
@@ -795,9 +893,26 @@ mod tests {
 
         // The fixture's master refuses whatever the offer does not hold.
         #[test]
-        fn an_accept_uses_only_what_was_offered(sets in proptest::collection::vec(some_set(), 1..5), end in any::<bool>()) {
+        fn an_accept_uses_only_what_was_offered(
+            sets in proptest::collection::vec(some_set(), 1..5),
+            end in any::<bool>(),
+            is_refined in any::<bool>(),
+        ) {
             let mut world = World::new(PodSpec { tasks: vec![task("server", "s"), task("extra", "x")], ..pod() });
-            world.master.free.extend([mount(200, "/m1"), mount(300, "/m2")]);
+            let mut fast = mount(250, "/m3");
+            if let Some(source) = fast.disk.as_mut().and_then(|disk| disk.source.as_mut()) {
+                source.profile = Some("fast".into());
+            }
+            world.master.free.extend([mount(200, "/m1"), mount(300, "/m2"), fast, scalar("gpus", units(2))]);
+            if is_refined {
+                world.pod_mut().pre_reserved_role = Some("public".into());
+                let of_agent = std::mem::take(&mut world.master.free);
+                world.master.free = fixture::refined(of_agent.clone(), "public", true);
+                // What nobody has set aside is offered beside it.
+                world.master.free.extend(fixture::refined(of_agent, "public", false));
+            }
+            let others = of_others();
+            world.master.free.extend(others.clone());
             for wanted in sets {
                 world.pod_mut().resource_sets = vec![wanted, set("x")];
                 let launch: &[&str] = if end { &["server", "extra"] } else { &["server"] };
@@ -808,6 +923,7 @@ mod tests {
                     world.accept(&accepted);
                 }
                 world.end();
+                prop_assert!(others.iter().all(|other| world.master.free.contains(other)), "what is not ours is left alone");
             }
         }
     }

@@ -420,7 +420,8 @@ impl fmt::Display for Reason {
             }
             Self::GrowthInsufficient { from, to, id, shortfall } => write!(
                 f,
-                "Failed to satisfy required resource '{}': reservation '{id}' cannot grow from {from} to {to}: {shortfall}",
+                "Failed to satisfy required resource '{}': reservation '{id}' cannot grow from {from} to {to}: {shortfall}; \
+                 the pod stays on this agent until it is replaced",
                 shortfall.name
             ),
             Self::Shrunk { name, from, to, id } => {

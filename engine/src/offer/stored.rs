@@ -144,7 +144,8 @@ fn is_volume(resource: &Resource, volume: &VolumeSpec) -> bool {
     disk.container_path.as_deref() == Some(&*volume.path) && is_mount == wants_mount
 }
 
-fn single_port(resource: &Resource) -> Option<u64> {
+/// The number of a resource that is just one port.
+pub(super) fn single_port(resource: &Resource) -> Option<u64> {
     match &resource.value {
         Value::Ranges(ranges) if resource.name == "ports" => ranges.as_single(),
         Value::Ranges(_) | Value::Scalar(_) | Value::Set(_) => None,

@@ -116,9 +116,10 @@ impl<'a> Pool<'a> {
         self.reserved.iter().any(|reserved| reserved.id == id)
     }
 
-    /// Takes a whole reservation.
-    pub fn take_reserved(&mut self, id: &ResourceId) -> Option<&'a Resource> {
-        let at = self.reserved.iter().position(|reserved| reserved.id == id.as_str())?;
+    /// Takes a whole reservation of this kind of resource. Anybody in our role can put our id on something else.
+    pub fn take_reserved(&mut self, name: &str, id: &ResourceId) -> Option<&'a Resource> {
+        let is_it = |reserved: &Reserved<'_>| reserved.id == id.as_str() && reserved.resource.name == name;
+        let at = self.reserved.iter().position(is_it)?;
         Some(self.reserved.remove(at).resource)
     }
 
@@ -346,13 +347,14 @@ mod tests {
         let plain = Resource { reservations: vec![dynamic("r", "r2")], ..mount(50, None) };
         let offer = offer(vec![refined, plain]);
         let mut pool = Pool::new(&offer, "r");
-        let taken = pool.take_reserved(&id("r1")).unwrap();
-        assert!(pool.take_reserved(&id("r1")).is_none(), "only once");
+        assert!(pool.take_reserved("cpus", &id("r1")).is_none(), "it is memory");
+        let taken = pool.take_reserved("mem", &id("r1")).unwrap();
+        assert!(pool.take_reserved("mem", &id("r1")).is_none(), "only once");
         pool.give_back_part(taken, units(3));
         assert_eq!(pool.available("pre", "mem"), units(3));
         pool.give_back(taken);
         assert_eq!(pool.available("pre", "mem"), units(13));
-        let taken = pool.take_reserved(&id("r2")).unwrap();
+        let taken = pool.take_reserved("disk", &id("r2")).unwrap();
         pool.give_back(taken);
         assert!(pool.take_mount("*", units(50), &[]).is_ok());
     }
@@ -369,83 +371,165 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Take {
         Scalar(bool, u64),
-        Port(u16),
+        Port(bool, u16),
+        FirstPort(bool, u16),
+        Mount(bool, u64, bool),
         Reserved(usize),
         GiveBack(usize),
+        GiveBackPart(usize, u64),
     }
+
+    /// Reservations of the offer: cpus, a disk, a port; the second half refines what is set aside for `pre`.
+    const HELD: usize = 6;
 
     fn takes() -> impl Strategy<Value = Vec<Take>> {
         let take = prop_oneof![
-            (any::<bool>(), 0u64..8).prop_map(|(pre, amount)| Take::Scalar(pre, amount)),
-            (0u16..12).prop_map(Take::Port),
-            (0usize..4).prop_map(Take::Reserved),
-            (0usize..4).prop_map(Take::GiveBack),
+            (any::<bool>(), 1u64..8).prop_map(|(pre, amount)| Take::Scalar(pre, amount)),
+            (any::<bool>(), 0u16..400).prop_map(|(pre, port)| Take::Port(pre, port % 100 % 14 + port / 100 * 100)),
+            (any::<bool>(), 0u16..400).prop_map(|(pre, first)| Take::FirstPort(pre, first)),
+            (any::<bool>(), 0u64..60, any::<bool>()).prop_map(|(pre, size, fast)| Take::Mount(pre, size, fast)),
+            (0..HELD).prop_map(Take::Reserved),
+            (0..HELD).prop_map(Take::GiveBack),
+            (0..HELD, 0u64..4).prop_map(|(at, part)| Take::GiveBackPart(at, part)),
         ];
-        proptest::collection::vec(take, 0..40)
+        proptest::collection::vec(take, 0..60)
+    }
+
+    /// Cpus, disk (thousandths) and ports.
+    type Bag = [u64; 3];
+
+    fn bag(name: &str, scalar: Option<Scalar>, ports: Option<&Ranges>) -> Bag {
+        let amount = scalar.map_or(0, Scalar::millis);
+        let of = |wanted: &str| if name == wanted { amount } else { 0 };
+        [of("cpus"), of("disk"), ports.map_or(0, Ranges::count)]
+    }
+
+    fn bag_of(resource: &Resource) -> Bag {
+        match &resource.value {
+            Value::Scalar(amount) => bag(&resource.name, Some(*amount), None),
+            Value::Ranges(ranges) => bag(&resource.name, None, Some(ranges)),
+            Value::Set(_) => Bag::default(),
+        }
+    }
+
+    fn sum(bags: impl Iterator<Item = Bag>) -> Bag {
+        bags.fold(Bag::default(), |left, right| std::array::from_fn(|at| left[at] + right[at]))
+    }
+
+    /// All that is in the pool.
+    fn total(pool: &Pool<'_>) -> Bag {
+        let free = pool.free.iter().map(|free| match &free.amount {
+            Amount::Scalar(amount) => bag(free.name, Some(*amount), None),
+            Amount::Ranges(ranges) => bag(free.name, None, Some(ranges)),
+        });
+        let whole = pool.reserved.iter().map(|one| one.resource).chain(pool.mounts.iter().map(|one| one.resource));
+        sum(free.chain(whole.map(bag_of)))
     }
 
     proptest! {
         #[test]
         fn the_pool_conserves_what_it_was_made_of(
             free in proptest::collection::vec((any::<bool>(), 0u64..10), 0..6),
-            ports in proptest::collection::vec((0u64..10, 0u64..4), 0..4),
+            ports in proptest::collection::vec((any::<bool>(), 0u64..10, 0u64..4), 0..4),
+            disks in proptest::collection::vec((any::<bool>(), 0u64..60, any::<bool>()), 0..5),
             takes in takes(),
         ) {
-            let mut resources: Vec<Resource> = free
-                .iter()
-                .map(|(pre, amount)| Resource {
-                    reservations: if *pre { vec![fixed("pre")] } else { Vec::new() },
-                    ..scalar("cpus", *amount)
-                })
-                .collect();
-            for (at, (begin, length)) in ports.iter().enumerate() {
+            let set_aside = |pre: bool| if pre { vec![fixed("pre")] } else { Vec::new() };
+            let mut resources = Vec::new();
+            for (pre, amount) in free {
+                resources.push(Resource { reservations: set_aside(pre), ..scalar("cpus", amount) });
+            }
+            for (at, (pre, begin, length)) in ports.into_iter().enumerate() {
                 // Apart from each other: one offer never offers a port twice.
                 let begin = begin + 100 * at as u64;
-                resources.push(resource("ports", Value::Ranges(Ranges::new([(begin, begin + length)]))));
+                let value = Value::Ranges(Ranges::new([(begin, begin + length)]));
+                resources.push(Resource { reservations: set_aside(pre), ..resource("ports", value) });
             }
-            for at in 0..3 {
-                let layers = vec![dynamic("r", &format!("r{at}"))];
-                resources.push(Resource { reservations: layers, ..scalar("cpus", 1) });
+            for (pre, size, fast) in disks {
+                resources.push(Resource { reservations: set_aside(pre), ..mount(size, fast.then_some("fast")) });
             }
+            for at in 0..HELD {
+                let held = match at % 3 {
+                    0 => scalar("cpus", 3),
+                    1 => mount(50, None),
+                    _ => resource("ports", Value::Ranges(Ranges::single(1000 + at as u64))),
+                };
+                let mut reservations = set_aside(at >= 3);
+                reservations.push(dynamic("r", &format!("r{at}")));
+                resources.push(Resource { reservations, ..held });
+            }
+            let usable = sum(resources.iter().map(bag_of));
+            // Nothing of these is for us.
+            let nameless = Reservation { labels: Vec::new(), ..dynamic("r", "") };
+            resources.extend([
+                Resource { revocable: true, ..scalar("cpus", 7) },
+                Resource { shared: true, ..scalar("disk", 7) },
+                Resource { allocation_role: Some("other".into()), ..mount(70, None) },
+                Resource { reservations: vec![nameless], ..resource("ports", Value::Ranges(Ranges::new([(5000, 5009)]))) },
+            ]);
             let offer = offer(resources);
             let mut pool = Pool::new(&offer, "r");
-            let total = |pool: &Pool<'_>| {
-                let mut sum = pool.available("*", "cpus").plus(pool.available("pre", "cpus"));
-                for reserved in &pool.reserved {
-                    if let Value::Scalar(amount) = reserved.resource.value {
-                        sum = sum.plus(amount);
-                    }
-                }
-                (sum, pool.ports("*").map_or(0, Ranges::count))
-            };
-            let (scalars, numbers) = total(&pool);
-            let (mut taken, mut taken_ports) = (Scalar::ZERO, 0);
+            prop_assert_eq!(total(&pool), usable);
+            let role = |pre: bool| if pre { "pre" } else { "*" };
+            let mut taken: Vec<Bag> = Vec::new();
+            let mut given: std::collections::BTreeSet<u16> = std::collections::BTreeSet::new();
             let mut held: BTreeMap<usize, &Resource> = BTreeMap::new();
             for take in takes {
                 match take {
                     Take::Scalar(pre, amount) => {
-                        let amount = Scalar::from_units(amount);
-                        if pool.take_scalar(if pre { "pre" } else { "*" }, "cpus", amount).is_ok() {
-                            taken = taken.plus(amount);
+                        let before = pool.available(role(pre), "cpus");
+                        match pool.take_scalar(role(pre), "cpus", units(amount)) {
+                            Ok(available) => {
+                                prop_assert!(available == before && before >= units(amount));
+                                taken.push(bag("cpus", Some(units(amount)), None));
+                            }
+                            Err(short) => prop_assert!(short.available == before && before < units(amount)),
                         }
                     }
-                    Take::Port(port) => taken_ports += u64::from(pool.take_port("*", port)),
+                    Take::Port(pre, port) => {
+                        if pool.take_port(role(pre), port) {
+                            prop_assert!(given.insert(port), "port {port} is given twice");
+                            taken.push([0, 0, 1]);
+                        }
+                    }
+                    Take::FirstPort(pre, first) => {
+                        if let Some(port) = pool.take_first_port(role(pre), first..=first.saturating_add(50), |_| true) {
+                            prop_assert!((first..=first + 50).contains(&port) && given.insert(port), "port {port}");
+                            taken.push([0, 0, 1]);
+                        }
+                    }
+                    Take::Mount(pre, size, fast) => {
+                        let profiles: &[String] = if fast { &["fast".to_owned()] } else { &[] };
+                        if let Ok(disk) = pool.take_mount(role(pre), units(size), profiles) {
+                            prop_assert!(bag_of(disk)[1] >= units(size).millis());
+                            taken.push(bag_of(disk));
+                        }
+                    }
                     Take::Reserved(at) => {
-                        if let Some(resource) = pool.take_reserved(&id(&format!("r{at}"))) {
-                            taken = taken.plus(units(1));
-                            held.insert(at, resource);
+                        let name = ["cpus", "disk", "ports"][at % 3];
+                        if let Some(resource) = pool.take_reserved(name, &id(&format!("r{at}"))) {
+                            prop_assert!(held.insert(at, resource).is_none());
                         }
                     }
                     Take::GiveBack(at) => {
                         if let Some(resource) = held.remove(&at) {
-                            taken = taken.minus(units(1)).unwrap();
                             pool.give_back(resource);
                         }
                     }
+                    Take::GiveBackPart(at, part) => {
+                        // Only amounts shrink; the rest of it stays reserved.
+                        if let Some(resource) = (at % 3 == 0).then(|| held.remove(&at)).flatten() {
+                            pool.give_back_part(resource, units(part));
+                            taken.push(bag("cpus", units(3).minus(units(part)), None));
+                        }
+                    }
                 }
-                let (left, left_ports) = total(&pool);
-                prop_assert_eq!(left.plus(taken), scalars);
-                prop_assert_eq!(left_ports + taken_ports, numbers);
+                let away = taken.iter().copied().chain(held.values().copied().map(bag_of));
+                prop_assert_eq!(sum(away.chain([total(&pool)])), usable);
+                for ranges in ["*", "pre"].into_iter().filter_map(|role| pool.ports(role)) {
+                    let all: Vec<_> = ranges.iter().collect();
+                    prop_assert!(all.iter().zip(all.iter().skip(1)).all(|(left, right)| left.1 + 1 < right.0), "{:?}", all);
+                }
             }
         }
     }

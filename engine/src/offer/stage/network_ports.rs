@@ -5,7 +5,7 @@
 
 use mainstay_spec::{PodSpec, PortSpec};
 
-use super::OfferStage;
+use super::{OfferStage, ports};
 use crate::offer::claim::SetDraft;
 use crate::offer::report::{Outcome, Reason};
 use crate::offer::stored::Stored;
@@ -27,16 +27,16 @@ pub(in crate::offer) fn evaluate(
     if set.ports.is_empty() {
         return None;
     }
-    let fixed = set.ports.iter().filter(|port| port.port.is_some());
-    let dynamic = set.ports.iter().filter(|port| port.port.is_none());
     let mut children = Vec::with_capacity(set.ports.len());
     let mut given: Vec<u16> = Vec::with_capacity(set.ports.len());
-    for port in fixed.chain(dynamic) {
+    for port in ports::in_order(&set.ports) {
         let stage = if port.vip.is_some() { OfferStage::NamedVip } else { OfferStage::Port };
         let is_free = |number: &u16| !given.contains(number) && !pod.declares_port(*number);
         // The number it had, which is among the taken: clients may remember it.
         let kept = || stored.port_number(port).filter(|number| is_wanted(port, *number) && is_free(number));
-        let chosen = || candidates(port).find(|number| !taken.contains(number) && is_free(number));
+        let may_be = |number: &u16| !taken.contains(number) && is_free(number);
+        let is_left = |number: &u16| may_be(number) && (!port.ranges.is_empty() || !ports::is_sought(pod, *number));
+        let chosen = || candidates(port).find(is_left).or_else(|| candidates(port).find(may_be));
         let number = port.port.or_else(kept).or_else(chosen);
         let name = port.name.clone();
         children.push(match number {
@@ -107,6 +107,14 @@ mod tests {
             let ranges = ranges.iter().map(|(begin, end)| PortRange { begin: *begin, end: *end }).collect();
             ResourceSet { ports: vec![PortSpec { ranges, ..port("a", None) }], ..set("s") }
         };
+        let both = ResourceSet {
+            ports: vec![
+                port("any", None),
+                PortSpec { ranges: vec![PortRange { begin: 1025, end: 1025 }], ..port("one", None) },
+            ],
+            ..set("s")
+        };
+        assert_eq!(ports_of(&both, &[]).1, [1025, 1027], "the one that has no choice is asked first");
         assert_eq!(ports_of(&within(&[(0, 1), (9000, 9001)]), &[1]).1, [9000]);
         let (lines, numbers) = ports_of(&within(&[(1026, 1026)]), &[]);
         assert!(numbers.is_empty());

@@ -1,4 +1,7 @@
-//! The ports of one resource set, grouped: first those with a number, then those whose number is chosen here.
+//! The ports of one resource set, grouped: first those with a number, then those whose number is chosen here, the less choice the earlier.
+//!
+//! Invariant: a port that may have any number leaves those that another port of the pod may choose from, as long as there are others: the
+//! one that is asked first must not make the pod impossible.
 
 use mainstay_spec::{PodSpec, PortSpec};
 
@@ -6,7 +9,7 @@ use super::OfferStage;
 use crate::ids::Generator;
 use crate::offer::claim::{Amount, Basis, Claim, SetDraft};
 use crate::offer::report::{Outcome, Reason};
-use crate::offer::stored::Stored;
+use crate::offer::stored::{Stored, single_port};
 use crate::resource::{Pool, Ranges};
 
 /// Finds every port of the set; `None` when it has none.
@@ -22,10 +25,8 @@ pub(in crate::offer) fn evaluate<'a>(
     if set.ports.is_empty() {
         return None;
     }
-    let fixed = set.ports.iter().filter(|port| port.port.is_some());
-    let dynamic = set.ports.iter().filter(|port| port.port.is_none());
     let mut children = Vec::with_capacity(set.ports.len());
-    for port in fixed.chain(dynamic) {
+    for port in in_order(&set.ports) {
         let (outcome, claim) = one(pod, port, stored, role, pool, ids);
         children.push(outcome);
         if let Some((number, claim)) = claim {
@@ -53,7 +54,7 @@ fn one<'a>(
     };
     let earlier = port.port.or_else(|| stored.port_number(port));
     if let Some((number, id)) = earlier.and_then(|number| Some((number, stored.port(number, pool)?))) {
-        return match pool.take_reserved(&id) {
+        return match pool.take_reserved("ports", &id).filter(|offered| single_port(offered) == Some(number.into())) {
             Some(offered) => {
                 let reason = Reason::PortReserved { name: name(), number, id: id.clone() };
                 (Outcome::pass(stage, reason), claim(number, id, Basis::Reserved { offered }))
@@ -89,11 +90,33 @@ fn one<'a>(
     }
 }
 
+/// Ports in the order in which they get their numbers: those that have one, those bound to ranges, the one whose ranges end first before
+/// the others, then those that may have any.
+pub(super) fn in_order(ports: &[PortSpec]) -> Vec<&PortSpec> {
+    let last = |port: &PortSpec| port.ranges.iter().map(|range| range.end).max();
+    let mut ports: Vec<&PortSpec> = ports.iter().collect();
+    ports.sort_by_key(|port| match (port.port, last(port)) {
+        (Some(_), _) => (0, 0),
+        (None, Some(last)) => (1, last),
+        (None, None) => (2, 0),
+    });
+    ports
+}
+
+/// Whether some port of the pod is to be chosen from a range that has this number.
+pub(super) fn is_sought(pod: &PodSpec, number: u16) -> bool {
+    let ports = pod.resource_sets.iter().flat_map(|set| &set.ports).filter(|port| port.port.is_none());
+    ports.flat_map(|port| &port.ranges).any(|range| (range.begin..=range.end).contains(&number))
+}
+
 /// The first port that may be chosen: in the order of the ranges, without any in the order of the numbers.
 fn first_free(pod: &PodSpec, port: &PortSpec, role: &str, pool: &mut Pool<'_>) -> Option<u16> {
     let is_free = |number: u16| number > 0 && !pod.declares_port(number);
     if port.ranges.is_empty() {
-        return pool.take_first_port(role, 0..=u16::MAX, is_free);
+        let is_spare = |number: u16| is_free(number) && !is_sought(pod, number);
+        return pool
+            .take_first_port(role, 0..=u16::MAX, is_spare)
+            .or_else(|| pool.take_first_port(role, 0..=u16::MAX, is_free));
     }
     port.ranges.iter().find_map(|range| pool.take_first_port(role, range.begin..=range.end, is_free))
 }

@@ -27,7 +27,7 @@ pub(in crate::offer) fn evaluate<'a>(
             Err(shortfall) => (Outcome::fail(OfferStage::Resource, Reason::Insufficient(shortfall)), None),
         };
     };
-    let Some((offered, from)) = pool.take_reserved(&id).and_then(with_scalar) else {
+    let Some((offered, from)) = pool.take_reserved(name, &id).and_then(with_scalar) else {
         return (Outcome::fail(OfferStage::Resource, Reason::ReservedMissing { name, id }), None);
     };
     if from == wanted {

@@ -13,8 +13,9 @@ pub(in crate::offer) fn evaluate<'a>(
     id: ResourceId,
     pool: &mut Pool<'a>,
 ) -> (Outcome, Option<&'a Resource>) {
+    let taken = pool.take_reserved(name, &id);
     let name = name.to_owned();
-    let (reason, orphan) = match pool.take_reserved(&id) {
+    let (reason, orphan) = match taken {
         Some(orphan) => {
             pool.give_back(orphan);
             (Reason::OrphanUnreserved { name, amount: amount(orphan), id }, Some(orphan))

@@ -32,7 +32,7 @@ fn existing<'a>(
     let path = volume.path.clone();
     let missing =
         |path, id, volume| (Outcome::fail(OfferStage::Volume, Reason::VolumeMissing { path, id, volume }), None);
-    let Some(offered) = pool.take_reserved(&id) else { return missing(path, id, volume_id) };
+    let Some(offered) = pool.take_reserved("disk", &id) else { return missing(path, id, volume_id) };
     let Value::Scalar(size) = offered.value else { return missing(path, id, volume_id) };
     let is_new = match offered.persistence_id() {
         Some(found) if *found == volume_id => false,
