@@ -59,7 +59,8 @@ pub(crate) fn resources(fields: &mut Fields<'_>, problems: &mut Problems<'_>) ->
     resources.cpus = fields.number("cpus", problems).and_then(|field| field.amount(problems));
     resources.memory_mb = fields.number("memory", problems).and_then(|field| field.megabytes(problems));
     if let Some(field) = fields.number("gpus", problems) {
-        resources.gpus = field.whole_amount("a whole number up to 2147483647 is needed: Mesos refuses a part of a GPU", problems);
+        resources.gpus =
+            field.whole_amount("a whole number up to 2147483647 is needed: Mesos refuses a part of a GPU", problems);
         if resources.gpus.is_some() {
             field.uses(Feature::Gpus, problems);
         }
