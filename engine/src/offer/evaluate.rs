@@ -835,7 +835,7 @@ mod tests {
         );
         let volumes = proptest::collection::vec((0u8..3, 1u64..400), 0..4);
         let gpus = proptest::option::of(1u64..4);
-        (proptest::option::of(1u64..3000), 1u64..3000, gpus, ports, volumes).prop_map(
+        (proptest::option::of(1u64..6000), 1u64..6000, gpus, ports, volumes).prop_map(
             |(cpus, mem, gpus, ports, volumes)| ResourceSet {
                 id: "s".into(),
                 cpus: cpus.map(Scalar::from_millis),

@@ -502,6 +502,8 @@ mod tests {
                         let profiles: &[String] = if fast { &["fast".to_owned()] } else { &[] };
                         if let Ok(disk) = pool.take_mount(role(pre), units(size), profiles) {
                             prop_assert!(bag_of(disk)[1] >= units(size).millis());
+                            let first = disk.reservations.first();
+                            prop_assert_eq!(first.is_some_and(|first| first.kind == ReservationKind::Static), pre);
                             taken.push(bag_of(disk));
                         }
                     }
