@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use crate::ids::{AgentId, ConfigId, Generator};
 use crate::offer::Offer;
-use crate::offer::evaluate::{Evaluation, evaluate};
+use crate::offer::evaluate::evaluate;
 use crate::offer::placement::{self, Rule};
 use crate::offer::refusal::Refusal;
 use crate::offer::report::{Outcome, Report};
-use crate::offer::requirement::Requirement;
+use crate::offer::requirement::{Accepted, Requirement};
 use crate::offer::role;
 use crate::offer::screen::{Failed, Free, Screen};
 use crate::offer::stage::OfferStage;
@@ -75,15 +75,23 @@ struct Kind {
     is_excluded: bool,
 }
 
+/// An offer that a step fits.
+pub(super) struct Fit {
+    /// Index of the offer.
+    pub(super) at: usize,
+    pub(super) report: Report,
+    /// Whether the report is to be told in full.
+    pub(super) is_told: bool,
+    pub(super) accepted: Accepted,
+}
+
 /// What came of one step.
 #[derive(Default)]
 pub(super) struct Look {
     /// Evaluations to be told in full, with the index of their offer.
-    pub(super) told: Vec<(usize, Evaluation)>,
+    pub(super) told: Vec<(usize, Report)>,
     /// The offer it fits, if any.
-    pub(super) fits: Option<(usize, Evaluation)>,
-    /// Whether that one is to be told in full.
-    pub(super) is_fit_told: bool,
+    pub(super) fits: Option<Fit>,
     /// Offers that were looked at and rejected.
     pub(super) rejected: u64,
     /// Why none fits, when some were looked at.
@@ -160,16 +168,15 @@ impl Cycle {
             } else {
                 let evaluation = evaluate(requirement, offer, ids);
                 self.reports = self.reports.saturating_sub(1);
-                if evaluation.accepted.is_some() {
-                    look.is_fit_told = is_told;
-                    look.fits = Some((at, evaluation));
+                if let Some(accepted) = evaluation.accept(requirement, offer, ids) {
+                    look.fits = Some(Fit { at, report: evaluation.report, is_told, accepted });
                     break;
                 }
                 if at >= scan.next {
                     scan.evaluated(at, &evaluation.report);
                 }
                 if is_told {
-                    look.told.push((at, evaluation));
+                    look.told.push((at, evaluation.report));
                 }
             }
             at += 1;
@@ -216,9 +223,8 @@ impl Cycle {
             let evaluation = evaluate(requirement, offer, ids);
             let is_told = self.reports > 0;
             self.reports = self.reports.saturating_sub(1);
-            if evaluation.accepted.is_some() {
-                look.is_fit_told = is_told;
-                look.fits = Some((at, evaluation));
+            if let Some(accepted) = evaluation.accept(requirement, offer, ids) {
+                look.fits = Some(Fit { at, report: evaluation.report, is_told, accepted });
                 break;
             }
             look.rejected += 1;
@@ -235,7 +241,7 @@ impl Cycle {
                 closest = Some((obstacles.len(), nearest(offer, obstacles.first().copied())));
             }
             if is_told {
-                look.told.push((at, evaluation));
+                look.told.push((at, evaluation.report));
             }
         }
         self.rejected += look.rejected;
@@ -493,7 +499,7 @@ mod tests {
             let look = world.with_requirement(launch, Recovery::None, |requirement| {
                 cycle.look(requirement, Some(class), None, &mut ids)
             });
-            let fits = look.fits.map(|(at, _)| at);
+            let fits = look.fits.map(|fit| fit.at);
             if let Some(at) = fits {
                 cycle.take(at);
             }
@@ -566,7 +572,7 @@ mod tests {
             let both: &[&str] = &["server", "agent"];
             let fitting: Vec<String> = in_order
                 .iter()
-                .filter(|offer| world.with_requirement(both, Recovery::None, |requirement| evaluate(requirement, offer, &mut Generator::seeded(1))).accepted.is_some())
+                .filter(|offer| world.with_requirement(both, Recovery::None, |requirement| evaluate(requirement, offer, &mut Generator::seeded(1)).passed()))
                 .map(|offer| offer.id.to_string())
                 .collect();
             let mixed: Vec<_> = shuffled.iter().filter_map(|at| in_order.get(*at).cloned()).collect();
@@ -579,7 +585,7 @@ mod tests {
                     let look = world.with_requirement(both, Recovery::None, |requirement| {
                         cycle.look(requirement, Some(class), None, &mut ids)
                     });
-                    used.extend(look.fits.and_then(|(at, _)| cycle.take(at)).map(|offer| offer.id.to_string()));
+                    used.extend(look.fits.and_then(|fit| cycle.take(fit.at)).map(|offer| offer.id.to_string()));
                 }
                 prop_assert!(used.iter().all(|id| fitting.contains(id)));
                 prop_assert_eq!(used.len(), fitting.len().min(if is_counting { 1 } else { steps }));
@@ -603,7 +609,7 @@ mod tests {
                 let look = world.with_requirement(&["server", "agent"], Recovery::None, |requirement| {
                     cycle.look(requirement, pinned.is_none().then_some(class), pinned.as_ref(), &mut ids)
                 });
-                if let Some((at, _)) = look.fits {
+                if let Some(Fit { at, .. }) = look.fits {
                     cycle.take(at);
                 }
             }

@@ -7,7 +7,7 @@ use mainstay_proto::v1 as wire;
 use mainstay_spec::Goal;
 
 use super::Engine;
-use super::cycle::{Cycle, Look};
+use super::cycle::{Cycle, Fit, Look};
 use super::wanted::Wanted;
 use crate::effect::{Call, Effects};
 use crate::event::MalformedOffer;
@@ -18,10 +18,10 @@ use crate::limits::{
     SEEN_OFFERS,
 };
 use crate::offer::Offer;
-use crate::offer::evaluate::Evaluation;
 use crate::offer::leftover;
 use crate::offer::placement::{Counts, Rule};
 use crate::offer::refusal::Refusal;
+use crate::offer::report::Report;
 use crate::offer::requirement::{Accepted, Recovery};
 use crate::offer::role;
 use crate::resource::Resource;
@@ -92,17 +92,17 @@ impl Engine {
     fn try_step(&mut self, wanted: &Wanted, cycle: &mut Cycle, now: Timestamp, effects: &mut Effects) -> bool {
         let told_from = effects.journal.len();
         let Some(look) = self.look(wanted, cycle) else { return false };
-        for (at, evaluation) in &look.told {
+        for (at, report) in &look.told {
             if let Some(offer) = cycle.offer(*at) {
-                self.record(wanted, offer, evaluation, at + 1, now, effects);
+                self.record(wanted, offer, report, at + 1, now, effects);
             }
         }
-        if let Some((at, evaluation)) = look.fits {
+        if let Some(Fit { at, report, is_told, accepted }) = look.fits {
             Arc::make_mut(&mut self.outcomes).accepted += 1;
-            if let Some(offer) = cycle.offer(at).filter(|_| look.is_fit_told) {
-                self.record(wanted, offer, &evaluation, at + 1, now, effects);
+            if let Some(offer) = cycle.offer(at).filter(|_| is_told) {
+                self.record(wanted, offer, &report, at + 1, now, effects);
             }
-            if let (Some(offer), Some(accepted)) = (cycle.take(at), evaluation.accepted) {
+            if let Some(offer) = cycle.take(at) {
                 self.accept(wanted, &offer, accepted, now, effects);
                 return true;
             }
@@ -167,12 +167,12 @@ impl Engine {
         &mut self,
         wanted: &Wanted,
         offer: &Offer,
-        evaluation: &Evaluation,
+        report: &Report,
         number: usize,
         now: Timestamp,
         effects: &mut Effects,
     ) {
-        let passed = evaluation.accepted.is_some();
+        let passed = report.passed();
         let outcomes: &mut Outcomes = Arc::make_mut(&mut self.outcomes);
         if outcomes.recent.len() >= OUTCOMES_KEPT {
             outcomes.recent.pop_front();
@@ -181,14 +181,14 @@ impl Engine {
             at: now,
             pod_instance: wanted.pod.to_string(),
             passed,
-            explanation: evaluation.report.explanation(),
+            explanation: report.explanation(),
             offer: offer.text(),
         });
         effects.journal.push(Entry::Evaluated {
             step: wanted.step_name.clone(),
             offer_id: offer.id.clone(),
             passed,
-            report: evaluation.report.render(number, &wanted.step_name, offer),
+            report: report.render(number, &wanted.step_name, offer),
             is_news: true,
         });
     }

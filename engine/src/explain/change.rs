@@ -125,7 +125,7 @@ impl Trial {
             ..requirement.clone()
         };
         let evaluation = evaluate(&requirement, &self.offer, &mut Generator::seeded(0));
-        if evaluation.accepted.is_some() {
+        if evaluation.passed() {
             return None;
         }
         let at = evaluation.report.outcomes.iter().position(|outcome| !outcome.passed)?;

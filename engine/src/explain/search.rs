@@ -112,7 +112,7 @@ fn fresh(question: &Question, wanted: &Wanted, rule: Option<&Rule>, stored: &[&T
         search.agents += 1;
         search.oldest = Some(search.oldest.map_or(at, |oldest| oldest.min(at)));
         let evaluation = evaluate(&requirement, offer, &mut ids);
-        if evaluation.accepted.is_some() {
+        if evaluation.passed() {
             search.fits += 1;
             if search.fitting.len() < EXAMPLES {
                 search.fitting.push(offer.hostname.clone());

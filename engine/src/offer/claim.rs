@@ -50,6 +50,16 @@ pub(super) struct VolumeClaim<'a> {
 }
 
 impl Claim<'_> {
+    /// How many operations it takes.
+    fn operations(&self) -> usize {
+        let reserves = match (self.basis, self.amount) {
+            (Basis::New { .. } | Basis::NewMount { .. }, _) => true,
+            (Basis::Resized { from, .. }, Amount::Scalar(to)) => from != to,
+            (Basis::Resized { .. }, Amount::Port(_)) | (Basis::Reserved { .. }, _) => false,
+        };
+        usize::from(reserves) + usize::from(self.volume.as_ref().is_some_and(|volume| volume.is_new))
+    }
+
     /// Whether the stored form changes.
     pub(super) fn is_change(&self) -> bool {
         !matches!(self.basis, Basis::Reserved { .. }) || self.volume.as_ref().is_some_and(|volume| volume.is_new)
@@ -65,6 +75,19 @@ pub(super) struct Draft<'a> {
     pub(super) sets: Vec<SetDraft<'a>>,
     /// Tasks to store, each with the place of its set in `sets`.
     pub(super) tasks: Vec<TaskDraft<'a>>,
+}
+
+impl Draft<'_> {
+    /// How many operations the accept will have: those of orphans and claims, and the launch.
+    pub(super) fn operations(&self) -> usize {
+        let of_orphan = |orphan: &&Resource| 1 + usize::from(orphan.persistence_id().is_some());
+        let of_executor = match &self.executor {
+            ExecutorDraft::New { claims, .. } => claims.as_slice(),
+            ExecutorDraft::Running(_) => &[],
+        };
+        let claims = of_executor.iter().chain(self.sets.iter().flat_map(|set| &set.claims));
+        self.orphans.iter().map(of_orphan).sum::<usize>() + claims.map(Claim::operations).sum::<usize>() + 1
+    }
 }
 
 /// The executor the tasks will run under.

@@ -25,16 +25,32 @@ use crate::resource::{Pool, Resource};
 use crate::units::Scalar;
 
 /// What one offer is worth for one requirement.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Evaluation {
+///
+/// It says what would be used and under which ids; messages are made of it only when the offer is accepted.
+#[derive(Debug)]
+pub struct Evaluation<'a> {
     /// Every stage.
     pub report: Report,
     /// Present exactly when every stage passed.
-    pub accepted: Option<Accepted>,
+    draft: Option<Draft<'a>>,
+}
+
+impl Evaluation<'_> {
+    /// Whether every stage passed.
+    pub const fn passed(&self) -> bool {
+        self.draft.is_some()
+    }
+
+    /// What follows when the offer is accepted; `None` when a stage failed.
+    ///
+    /// `requirement` and `offer` are those that were evaluated.
+    pub fn accept(&self, requirement: &Requirement<'_>, offer: &Offer, ids: &mut Generator) -> Option<Accepted> {
+        self.draft.as_ref().map(|draft| operation::accept(requirement, offer, draft, ids))
+    }
 }
 
 /// Runs all stages.
-pub fn evaluate<'a>(requirement: &'a Requirement<'a>, offer: &'a Offer, ids: &mut Generator) -> Evaluation {
+pub fn evaluate<'a>(requirement: &'a Requirement<'a>, offer: &'a Offer, ids: &mut Generator) -> Evaluation<'a> {
     let is_placed = !is_given_up(requirement) && has_reservation(requirement);
     let (outcome, executor) = stage::executor::evaluate(requirement, offer, is_placed, ids);
     let mut run = Run {
@@ -55,10 +71,9 @@ pub fn evaluate<'a>(requirement: &'a Requirement<'a>, offer: &'a Offer, ids: &mu
     }
     run.judge_container();
     let Run { outcomes, draft, .. } = run;
-    let mut report = Report { outcomes, recommendations: 0 };
-    let accepted = report.passed().then(|| operation::accept(requirement, offer, draft, ids));
-    report.recommendations = accepted.as_ref().map_or(0, |accepted| accepted.operations.len());
-    Evaluation { report, accepted }
+    let passed = outcomes.iter().all(|outcome| outcome.passed);
+    let recommendations = if passed { draft.operations() } else { 0 };
+    Evaluation { report: Report { outcomes, recommendations }, draft: passed.then_some(draft) }
 }
 
 fn is_given_up(requirement: &Requirement<'_>) -> bool {
@@ -275,7 +290,7 @@ mod tests {
 
     use super::*;
     use crate::offer::fixture::{
-        self, World, mount, mount_volume, pod, port, redact, root_volume, scalar, set, task, units,
+        self, Evaluated, World, mount, mount_volume, pod, port, redact, root_volume, scalar, set, task, units,
     };
     use crate::resource::{Ranges, Value};
     use crate::state::Task;
@@ -563,7 +578,7 @@ mod tests {
     #[test]
     fn a_sibling_in_the_same_set_is_stored_again_only_when_the_reservation_changes() {
         let mut world = World::new(PodSpec { tasks: vec![task("server", "s"), task("once", "s")], ..small() });
-        let records = |evaluation: &Evaluation| -> Vec<(String, bool)> {
+        let records = |evaluation: &Evaluated| -> Vec<(String, bool)> {
             let records = &evaluation.accepted.as_ref().unwrap().records;
             records.iter().map(|record| (record.name.to_string(), record.task_id.is_some())).collect()
         };

@@ -7,7 +7,7 @@ use mainstay_proto::v1;
 use mainstay_spec::placement::{Key, Neighbour, Rule};
 use mainstay_spec::{NetworkSpec, PodSpec, PortRange, PortSpec, ResourceSet};
 
-use super::evaluate::Evaluation;
+use super::fixture::Evaluated;
 use super::fixture::{World, mount_volume, pod, port, redact, root_volume, scalar, set, task, units};
 use super::reason::Reason;
 use super::reason::tests::{all, variant};
@@ -88,7 +88,7 @@ const fn can_fail(reason: &Reason) -> bool {
 struct Failures(BTreeMap<String, String>);
 
 impl Failures {
-    fn add(&mut self, evaluation: &Evaluation) {
+    fn add(&mut self, evaluation: &Evaluated) {
         assert_eq!(evaluation.accepted, None);
         evaluation.report.outcomes.iter().for_each(|outcome| self.outcome(outcome));
     }

@@ -13,8 +13,9 @@ use mainstay_spec::{
 };
 
 use super::Offer;
-use super::evaluate::{Evaluation, evaluate};
+use super::evaluate::evaluate;
 use super::placement::Counts;
+use super::report::Report;
 use super::requirement::{Accepted, Recovery, Requirement};
 use super::role;
 use crate::config::Config;
@@ -202,6 +203,13 @@ pub(crate) fn offer(resources: Vec<Resource>) -> Offer {
     }
 }
 
+/// One evaluation and what follows from it.
+#[derive(Debug)]
+pub(crate) struct Evaluated {
+    pub(crate) report: Report,
+    pub(crate) accepted: Option<Accepted>,
+}
+
 /// A service, what is stored of its one pod instance, and the master's view of one agent.
 pub(crate) struct World {
     pub(crate) config: Config,
@@ -241,17 +249,23 @@ impl World {
     }
 
     /// Evaluates the master's offer.
-    pub(crate) fn evaluate(&mut self, launch: &[&str], recovery: Recovery) -> Evaluation {
+    pub(crate) fn evaluate(&mut self, launch: &[&str], recovery: Recovery) -> Evaluated {
         let offer = self.offer();
         self.evaluate_offer(&offer, launch, recovery)
     }
 
-    pub(crate) fn evaluate_offer(&mut self, offer: &Offer, launch: &[&str], recovery: Recovery) -> Evaluation {
+    pub(crate) fn evaluate_offer(&mut self, offer: &Offer, launch: &[&str], recovery: Recovery) -> Evaluated {
         let mut ids = self.ids.clone();
-        let evaluation = self.with_requirement(launch, recovery, |requirement| evaluate(requirement, offer, &mut ids));
+        let evaluated = self.with_requirement(launch, recovery, |requirement| {
+            let evaluation = evaluate(requirement, offer, &mut ids);
+            let accepted = evaluation.accept(requirement, offer, &mut ids);
+            Evaluated { report: evaluation.report, accepted }
+        });
         self.ids = ids;
-        assert_eq!(evaluation.report.passed(), evaluation.accepted.is_some());
-        evaluation
+        assert_eq!(evaluated.report.passed(), evaluated.accepted.is_some());
+        let operations = evaluated.accepted.as_ref().map_or(0, |accepted| accepted.operations.len());
+        assert_eq!(evaluated.report.recommendations, operations);
+        evaluated
     }
 
     /// What the pod wants now.
@@ -301,7 +315,7 @@ impl World {
 
     /// Evaluates, expects a full pass, applies it.
     #[track_caller]
-    pub(crate) fn launch(&mut self, launch: &[&str], recovery: Recovery) -> Evaluation {
+    pub(crate) fn launch(&mut self, launch: &[&str], recovery: Recovery) -> Evaluated {
         let evaluation = self.evaluate(launch, recovery);
         let text = evaluation.report.render(1, "step", &self.offer());
         let accepted = evaluation.accepted.as_ref().unwrap_or_else(|| panic!("{text}"));
@@ -323,7 +337,7 @@ impl World {
         }
     }
 
-    pub(crate) fn report(&self, evaluation: &Evaluation) -> String {
+    pub(crate) fn report(&self, evaluation: &Evaluated) -> String {
         redact(&evaluation.report.render(1, "hello-0:[server]", &self.offer()))
     }
 }

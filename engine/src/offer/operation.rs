@@ -68,13 +68,13 @@ fn without_volume(resource: &Resource) -> Resource {
 }
 
 /// Everything that follows when every stage has passed.
-pub(super) fn accept(requirement: &Requirement<'_>, offer: &Offer, draft: Draft<'_>, ids: &mut Generator) -> Accepted {
+pub(super) fn accept(requirement: &Requirement<'_>, offer: &Offer, draft: &Draft<'_>, ids: &mut Generator) -> Accepted {
     let mut build = Build { requirement, ids, operations: Vec::new(), planned: Vec::new() };
     let volumes = draft.orphans.iter().filter(|orphan| orphan.persistence_id().is_some());
     build.operations.extend(volumes.map(|orphan| destroy(orphan)));
     build.operations.extend(draft.orphans.iter().map(|orphan| unreserve(orphan)));
 
-    let chosen = chosen_ports(requirement, &draft);
+    let chosen = chosen_ports(requirement, draft);
     let running;
     let (executor, pod_resources) = match &draft.executor {
         ExecutorDraft::New { id, claims } => {

@@ -175,18 +175,19 @@ mod tests {
             let failed = screen.failed(&Free::of(offer, ROLE), offer, ROLE)?;
             Some(screen.stages(failed).collect::<Vec<_>>())
         });
-        let evaluation = world.with_requirement(&["server", "agent"], Recovery::None, |requirement| {
-            evaluate(requirement, offer, &mut ids)
+        let (report, passed) = world.with_requirement(&["server", "agent"], Recovery::None, |requirement| {
+            let evaluation = evaluate(requirement, offer, &mut ids);
+            let passed = evaluation.passed();
+            (evaluation.report, passed)
         });
         if let Some(stages) = screened {
-            let obstacles: Vec<_> = evaluation
-                .report
+            let obstacles: Vec<_> = report
                 .obstacles()
                 .into_iter()
                 .map(|one| (one.stage, one.reason.shortfall().map_or("", |shortfall| shortfall.name)))
                 .collect();
-            assert_eq!(stages, obstacles, "{}", evaluation.report.render(1, "step", offer));
-            assert!(evaluation.accepted.is_none());
+            assert_eq!(stages, obstacles, "{}", report.render(1, "step", offer));
+            assert!(!passed);
         }
     }
 

@@ -5,10 +5,12 @@
 //!
 //! Invariant: a row that cannot be measured here (no ZooKeeper, no static executor) says so instead of a figure.
 //!
-//! Read next: `row.rs`, then `pure.rs` (the engine alone), `process.rs` (the program, with a played master) and `author.rs`
+//! Read next: `row.rs`, then `evaluation.rs` and `pure.rs` (the engine alone), `process.rs` (the program, with a played master) and `author.rs`
 //! (specifications).
 
 mod author;
+mod child;
+mod evaluation;
 mod master;
 mod process;
 mod pure;
@@ -24,16 +26,17 @@ use row::Row;
 /// A measurement and the name it is asked for by.
 type Bench = (&'static str, fn() -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 16] = [
+const BENCHES: [Bench; 17] = [
     ("memory-10", process::memory_of_10_pods),
     ("memory-1000", process::memory_of_1000_pods),
     ("subscribe", process::start_to_subscribed),
     ("reconcile", process::lock_to_reconciled),
     ("takeover", process::takeover),
     ("decode", pure::decode),
-    ("evaluate-all", pure::evaluate_all),
-    ("evaluate-kinds", pure::evaluate_kinds),
-    ("evaluate-one", pure::evaluate_one),
+    ("evaluate-all", evaluation::all),
+    ("evaluate-kinds", evaluation::kinds),
+    ("evaluate-one", evaluation::one),
+    ("evaluate-curve", evaluation::curve),
     ("commits", pure::commits),
     ("status", process::status_latency),
     ("plan", process::plan_of_1000_steps),
@@ -52,7 +55,10 @@ fn main() -> Result<ExitCode> {
             "--only" => only = Some(arguments.next().context("--only needs a name")?),
             "--markdown" => is_markdown = true,
             // A measurement that needs a process of its own.
-            "--child" => return pure::child(&arguments.next().context("--child needs a name")?),
+            "--child" => {
+                let (name, times) = (arguments.next(), arguments.next());
+                return child::main(&name.context("--child needs a name")?, &times.context("and a number")?);
+            }
             other => bail!("unknown argument {other}; known are --only NAME and --markdown"),
         }
     }

@@ -48,6 +48,8 @@ pub(crate) struct Row {
     pub(crate) result: Value,
     /// What it should not exceed, where there is such a target.
     pub(crate) target: Option<Value>,
+    /// Instructions it takes, where they were counted: less dependent on the machine than its time.
+    pub(crate) instructions: Option<u64>,
 }
 
 impl Row {
@@ -58,7 +60,7 @@ impl Row {
         result: Value,
         target: impl Into<Option<Value>>,
     ) -> Self {
-        Self { what: what.into(), how: how.into(), result, target: target.into() }
+        Self { what: what.into(), how: how.into(), result, target: target.into(), instructions: None }
     }
 
     fn verdict(&self) -> String {
@@ -72,26 +74,36 @@ impl Row {
     fn target_text(&self) -> String {
         self.target.map_or_else(|| "—".to_owned(), |target| format!("≤ {target}"))
     }
+
+    fn instructions_text(&self) -> String {
+        match self.instructions {
+            None => String::new(),
+            Some(count) if count >= 1_000_000 => format!("{:.1} M instructions", count as f64 / 1e6),
+            Some(count) => format!("{:.1} k instructions", count as f64 / 1e3),
+        }
+    }
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (result, target) = (self.result.to_string(), self.target_text());
-        write!(f, "{:<72} {result:>12}  {target:>12}  {}", self.what, self.verdict())
+        let instructions = self.instructions_text();
+        write!(f, "{:<72} {result:>12}  {target:>12}  {:<8} {instructions}", self.what, self.verdict())
     }
 }
 
 /// The table as Markdown.
 pub(crate) fn markdown(rows: &[Row]) -> String {
-    let mut text = String::from("| What | Measured | Target | | How |\n|---|---|---|---|---|\n");
+    let mut text = String::from("| What | Measured | Target | | Instructions | How |\n|---|---|---|---|---|---|\n");
     for row in rows {
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} |",
             row.what,
             row.result,
             row.target_text(),
             row.verdict(),
+            row.instructions_text(),
             row.how
         );
     }

@@ -50,24 +50,28 @@ pub(crate) fn spec(kinds: usize, pods: usize, strategy: &str) -> String {
     text
 }
 
-/// One pod whose evaluation has 14 stages.
+/// One pod whose evaluation has 14 stages: two tasks, one of them with a declared resource set, two ports, two volumes.
 pub(crate) const FOURTEEN_STAGES: &str = "
 name: bench
 pods:
   hello:
     count: 1
-    volume: {path: shared, type: ROOT, size: 10}
+    resource-sets:
+      server-resources:
+        cpus: 1
+        memory: 256
+        ports: {http: {port: 0}, peer: {port: 0}}
+        volumes:
+          data: {path: data, type: ROOT, size: 100}
+          log: {path: log, type: ROOT, size: 50}
     tasks:
       server:
         goal: RUNNING
         cmd: ./server
-        cpus: 1
-        memory: 256
-        ports: {http: {port: 0}}
-        volume: {path: data, type: ROOT, size: 100}
-      agent:
-        goal: RUNNING
-        cmd: ./agent
+        resource-set: server-resources
+      init:
+        goal: ONCE
+        cmd: ./init
         cpus: 0.1
         memory: 64
 ";
