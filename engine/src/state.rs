@@ -104,6 +104,7 @@ impl State {
                 _ => {}
             }
         }
+        let mut last_executor: Option<Arc<Executor>> = None;
         for (name, (info, status)) in infos {
             let Some(info) = info else {
                 unreadable(&paths::task_info(&name), "a status is stored without a TaskInfo".to_owned());
@@ -116,8 +117,13 @@ impl State {
                     unreadable(&paths::task_info(&name), format!("its labels say that it is of {}", task.pod));
                     state.unreadable.insert(name);
                 }
-                Ok(task) => {
+                Ok(mut task) => {
                     state.touched.insert(task.pod.clone());
+                    // The tasks of a pod come one after the other, and most have the same executor.
+                    if let Some(last) = last_executor.filter(|last| task.executor.as_ref() == Some(last)) {
+                        task.executor = Some(last);
+                    }
+                    last_executor.clone_from(&task.executor);
                     Arc::make_mut(&mut state.tasks).insert(name, Arc::new(task));
                 }
                 Err(problem) => {

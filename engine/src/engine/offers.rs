@@ -205,33 +205,29 @@ impl Engine {
         let held = GivenUp::of_pod(&stored).into_iter();
         let old: Vec<(ResourceId, GivenUp)> = held.filter(|(_, held)| !is_gone(&held.agent_id)).collect();
         let mut launches: Vec<(TaskName, TaskId)> = Vec::new();
-        for record in &accepted.records {
-            let stub = record.task_id.as_ref().and_then(|id| {
-                let executor = record.info.executor.as_ref().map(|executor| executor.executor_id.value.clone());
-                Status::stub(id, &offer.agent_id, executor)
-            });
-            let status = match &stub {
-                Some(stub) => Some(stub.bytes.clone()),
-                None => self.kept_status(wanted, &record.name),
+        let names: BTreeSet<TaskName> = accepted.tasks.iter().map(|task| task.name.clone()).collect();
+        for task in accepted.tasks {
+            let status = match &task.task_id {
+                Some(id) => {
+                    launches.push((task.name.clone(), id.clone()));
+                    self.reconciler.expect(id.clone(), Some(offer.agent_id.clone()), now);
+                    effects.journal.push(Entry::Launched {
+                        task: task.name.clone(),
+                        task_id: id.clone(),
+                        agent_id: offer.agent_id.clone(),
+                        hostname: offer.hostname.clone(),
+                    });
+                    Status::stub(id, &offer.agent_id, task.executor.as_ref().map(|executor| executor.id.to_string()))
+                }
+                None => self.kept_status(wanted, &task.name),
             };
-            let task = Task::from_record(record, status).expect("a record of an accept reads back");
-            self.state.put_task(task, &mut effects.commit);
-            if let Some(task_id) = &record.task_id {
-                launches.push((record.name.clone(), task_id.clone()));
-                self.reconciler.expect(task_id.clone(), Some(offer.agent_id.clone()), now);
-                effects.journal.push(Entry::Launched {
-                    task: record.name.clone(),
-                    task_id: task_id.clone(),
-                    agent_id: offer.agent_id.clone(),
-                    hostname: offer.hostname.clone(),
-                });
-            }
+            self.state.put_task(Task { status, ..task }, &mut effects.commit);
         }
         if wanted.recovery == Recovery::Permanent {
             // What the specification does not know any more does not move along; left as it is it would have the pod replaced again and again.
             let left: Vec<TaskName> =
                 self.state.pod_tasks(&wanted.pod).into_iter().map(|task| task.name.clone()).collect();
-            for name in left.into_iter().filter(|name| accepted.records.iter().all(|record| record.name != *name)) {
+            for name in left.into_iter().filter(|name| !names.contains(name)) {
                 self.state.delete_task(&name, &mut effects.commit);
             }
         }
@@ -271,13 +267,13 @@ impl Engine {
     }
 
     /// The status that a task which is only stored again keeps: what it finished stays finished, unless with another configuration.
-    fn kept_status(&self, wanted: &Wanted, name: &TaskName) -> Option<bytes::Bytes> {
+    fn kept_status(&self, wanted: &Wanted, name: &TaskName) -> Option<Status> {
         let task = self.state.tasks.get(name)?;
         let status = task.status.as_ref()?;
         let goal =
             wanted.spec.pod(&wanted.pod.pod_type).and_then(|pod| pod.task(task.short_name())).map(|task| task.goal);
         let is_other_run = goal == Some(Goal::Finish) && task.config_id.as_ref() != Some(&wanted.config_id);
-        (status.state.is_terminal() && !is_other_run).then(|| status.bytes.clone())
+        (status.state.is_terminal() && !is_other_run).then(|| status.clone())
     }
 
     /// Tells the step, and every other unfinished step that waits for the same launch of the same configuration.

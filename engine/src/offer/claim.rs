@@ -2,6 +2,8 @@
 //!
 //! Not yet operations: those are made by `operation.rs`, and only when every stage has passed.
 
+use std::sync::Arc;
+
 use mainstay_spec::{PortSpec, ResourceSet, TaskSpec};
 
 use crate::ids::{ExecutorId, PersistenceId, ResourceId};
@@ -96,7 +98,7 @@ pub(super) enum ExecutorDraft<'a> {
     /// A new one, with what it holds.
     New { id: ExecutorId, claims: Vec<Claim<'a>> },
     /// One that lives.
-    Running(&'a Executor),
+    Running(&'a Arc<Executor>),
 }
 
 /// A resource set after its stages.

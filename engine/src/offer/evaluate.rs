@@ -288,6 +288,8 @@ mod tests {
     use mainstay_spec::{PodSpec, VolumeKind, VolumeSpec};
     use proptest::prelude::*;
 
+    use std::sync::Arc;
+
     use super::*;
     use crate::offer::fixture::{
         self, Evaluated, World, mount, mount_volume, pod, port, redact, root_volume, scalar, set, task, units,
@@ -350,16 +352,16 @@ mod tests {
         let mut world = World::new(pod());
         world.parameters.insert("PARAMETER".into(), "1".into());
         let accepted = world.launch(&["server"], Recovery::None).accepted.unwrap();
-        let server = accepted.records.iter().find(|record| record.name.as_str() == "hello-0-server").unwrap();
-        insta::assert_snapshot!("stored_task_info", redact(&fixture::task_text(&server.info)));
+        let server = fixture::stored(&accepted, "hello-0-server");
+        insta::assert_snapshot!("stored_task_info", redact(&fixture::task_text(&server)));
         let group = accepted.operations.last().unwrap().launch_group.as_ref().unwrap();
-        assert_eq!(server.info.executor.as_deref(), Some(&group.executor), "stored exactly as sent");
+        assert_eq!(server.executor.as_deref(), Some(&group.executor), "stored exactly as sent");
         let [sent] = group.task_group.tasks.as_slice() else { panic!("one task is launched") };
         insta::assert_snapshot!("sent_task_info", redact(&fixture::task_text(sent)));
         let command = <v1::CommandInfo as prost::Message>::decode(sent.data.clone().unwrap()).unwrap();
         insta::assert_snapshot!("sent_command", redact(&fixture::compact(&command)));
-        let agent = accepted.records.iter().find(|record| record.name.as_str() == "hello-0-agent").unwrap();
-        assert_eq!((agent.task_id.as_ref(), agent.info.task_id.value.as_str()), (None, ""), "only reserved for");
+        let agent = fixture::stored(&accepted, "hello-0-agent");
+        assert_eq!(agent.task_id.value, "", "only reserved for");
     }
 
     // contract: 5.3/order
@@ -369,8 +371,8 @@ mod tests {
         let given = ["NAME", "TASK_NAME", "CONFIG_TEMPLATE_SITE_XML", "ADMIN_PORT", "REGION"];
         world.parameters.extend(given.map(|name| (name.to_owned(), "parameter".to_owned())));
         let accepted = world.launch(&["server"], Recovery::None).accepted.unwrap();
-        let server = accepted.records.iter().find(|record| record.name.as_str() == "hello-0-server").unwrap();
-        let env = server.info.command.as_ref().unwrap().environment.as_ref().unwrap();
+        let server = fixture::stored(&accepted, "hello-0-server");
+        let env = server.command.as_ref().unwrap().environment.as_ref().unwrap();
         let value = |name: &str| {
             let found: Vec<_> = env.variables.iter().filter(|variable| variable.name == name).collect();
             assert_eq!(found.len(), 1, "{name}");
@@ -579,8 +581,8 @@ mod tests {
     fn a_sibling_in_the_same_set_is_stored_again_only_when_the_reservation_changes() {
         let mut world = World::new(PodSpec { tasks: vec![task("server", "s"), task("once", "s")], ..small() });
         let records = |evaluation: &Evaluated| -> Vec<(String, bool)> {
-            let records = &evaluation.accepted.as_ref().unwrap().records;
-            records.iter().map(|record| (record.name.to_string(), record.task_id.is_some())).collect()
+            let tasks = &evaluation.accepted.as_ref().unwrap().tasks;
+            tasks.iter().map(|task| (task.name.to_string(), task.task_id.is_some())).collect()
         };
         let (once, server) = ("hello-0-once".to_owned(), "hello-0-server".to_owned());
         let first = world.launch(&["once"], Recovery::None);
@@ -763,7 +765,7 @@ mod tests {
         let accepted = evaluation.accepted.unwrap();
         let sent = &accepted.operations.last().unwrap().launch_group.as_ref().unwrap().task_group.tasks[0];
         let limit = |kind, soft, hard| RLimit { r#type: Some(kind as i32), soft, hard };
-        for info in [sent, &accepted.records[0].info] {
+        for info in [sent, &fixture::stored(&accepted, "hello-0-server")] {
             let container = info.container.as_ref().unwrap();
             assert_eq!(container.r#type(), v1::container_info::Type::Mesos);
             assert_eq!(
@@ -780,7 +782,7 @@ mod tests {
     fn the_executor_of_another_scheduler_is_not_joined() {
         let mut world = World::new(pod());
         world.launch(&BOTH, Recovery::None);
-        for executor in world.stored.iter_mut().filter_map(|task| task.executor.as_mut()) {
+        for executor in world.stored.iter_mut().filter_map(|task| task.executor.as_mut()).map(Arc::make_mut) {
             let mut wire = <v1::ExecutorInfo as prost::Message>::decode(executor.info.clone()).unwrap();
             wire.command = None;
             wire.r#type = Some(v1::executor_info::Type::Default as i32);

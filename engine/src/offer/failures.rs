@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mainstay_proto::v1;
 use mainstay_spec::placement::{Key, Neighbour, Rule};
@@ -212,7 +213,7 @@ fn running_executor(failures: &mut Failures) {
     failures.add(&gone.evaluate_offer(&offer, &["agent"], Recovery::Transient));
 
     let mut foreign = running();
-    for executor in foreign.stored.iter_mut().filter_map(|task| task.executor.as_mut()) {
+    for executor in foreign.stored.iter_mut().filter_map(|task| task.executor.as_mut()).map(Arc::make_mut) {
         let mut wire = <v1::ExecutorInfo as prost::Message>::decode(executor.info.clone()).unwrap();
         wire.command = None;
         wire.r#type = Some(v1::executor_info::Type::Default as i32);

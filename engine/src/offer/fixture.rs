@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::ids::{AgentId, ConfigId, ExecutorId, FrameworkId, Generator, OfferId, PodInstance};
 use crate::resource::{Disk, DiskSource, Ranges, Reservation, ReservationKind, Resource, Value};
 use crate::state::Task;
-use crate::task::status::State;
+use crate::task::status::{State, Status};
 use crate::units::Scalar;
 
 #[path = "../../tests/support/pool.rs"]
@@ -203,6 +203,13 @@ pub(crate) fn offer(resources: Vec<Resource>) -> Offer {
     }
 }
 
+/// What an accept stores of a task.
+#[track_caller]
+pub(crate) fn stored(accepted: &Accepted, name: &str) -> v1::TaskInfo {
+    let task = accepted.tasks.iter().find(|task| task.name.as_str() == name).unwrap();
+    <v1::TaskInfo as prost::Message>::decode(task.info.clone()).unwrap()
+}
+
 /// One evaluation and what follows from it.
 #[derive(Debug)]
 pub(crate) struct Evaluated {
@@ -304,9 +311,10 @@ impl World {
     #[track_caller]
     pub(crate) fn accept(&mut self, accepted: &Accepted) {
         self.master.apply(&accepted.operations).unwrap();
-        for record in &accepted.records {
-            let status = record.task_id.as_ref().map(|id| status_bytes(id.as_str(), State::Running));
-            let task = Task::from_record(record, status).unwrap();
+        for task in &accepted.tasks {
+            let status =
+                task.task_id.as_ref().map(|id| Status::parse(status_bytes(id.as_str(), State::Running)).unwrap());
+            let task = Task { status, ..task.clone() };
             self.stored.retain(|known| known.name != task.name);
             self.stored.push(task);
         }
@@ -327,8 +335,7 @@ impl World {
     pub(crate) fn end(&mut self) {
         for task in &mut self.stored {
             if let Some(id) = &task.task_id {
-                task.status =
-                    Some(crate::task::status::Status::parse(status_bytes(id.as_str(), State::Failed)).unwrap());
+                task.status = Some(Status::parse(status_bytes(id.as_str(), State::Failed)).unwrap());
             }
         }
         self.master.executor = None;

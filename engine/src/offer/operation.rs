@@ -5,18 +5,21 @@
 //! Invariant: RESERVE and CREATE carry an id, so that Mesos says what became of them.
 //! Source: Mesos v1 `Offer.Operation`.
 
+use std::sync::Arc;
+
 use mainstay_proto::v1::offer::{Operation, operation};
 use mainstay_proto::v1::{self, OperationId};
 use prost::Message as _;
 
 use super::Offer;
 use super::claim::{Amount, Basis, Claim, Draft, ExecutorDraft};
-use super::requirement::{Accepted, Record, Requirement};
+use super::requirement::{Accepted, Requirement};
 use super::stored::Stored;
 use crate::ids::{Generator, ResourceId};
 use crate::resource::{
     Disk, LABEL_FRAMEWORK_ID, LABEL_RESOURCE_ID, Persistence, Ranges, Reservation, ReservationKind, Resource, Value,
 };
+use crate::state::{Executor, Task};
 use crate::task::{container, info};
 
 /// Asks for a reservation.
@@ -29,11 +32,11 @@ pub fn reserve(resource: &Resource, id: Option<crate::ids::OperationId>) -> Oper
     }
 }
 
-/// Asks for a volume on a reserved disk.
-pub fn create(volume: &Resource, id: Option<crate::ids::OperationId>) -> Operation {
+/// Asks for a volume on a reserved disk; it gets the name that it will have in the sandbox.
+fn create(volume: &Resource, id: Option<crate::ids::OperationId>) -> Operation {
     Operation {
         r#type: Some(operation::Type::Create as i32),
-        create: Some(Box::new(operation::Create { volumes: vec![volume.to_wire()] })),
+        create: Some(Box::new(operation::Create { volumes: vec![info::in_sandbox(volume)] })),
         id: id.map(to_wire_id),
         ..Default::default()
     }
@@ -69,45 +72,53 @@ fn without_volume(resource: &Resource) -> Resource {
 
 /// Everything that follows when every stage has passed.
 pub(super) fn accept(requirement: &Requirement<'_>, offer: &Offer, draft: &Draft<'_>, ids: &mut Generator) -> Accepted {
-    let mut build = Build { requirement, ids, operations: Vec::new(), planned: Vec::new() };
+    let operations = Vec::with_capacity(draft.operations());
+    let mut build = Build { requirement, ids, operations, planned: Vec::new() };
     let volumes = draft.orphans.iter().filter(|orphan| orphan.persistence_id().is_some());
     build.operations.extend(volumes.map(|orphan| destroy(orphan)));
     build.operations.extend(draft.orphans.iter().map(|orphan| unreserve(orphan)));
 
     let chosen = chosen_ports(requirement, draft);
-    let running;
-    let (executor, pod_resources) = match &draft.executor {
+    let (executor, stored_executor) = match &draft.executor {
         ExecutorDraft::New { id, claims } => {
             let resources: Vec<_> = claims.iter().map(|claim| build.claim(claim)).collect();
-            (info::executor(requirement, id, &resources, &chosen), resources)
+            let executor = info::executor(requirement, id, &resources, &chosen);
+            let stored = Executor { id: id.clone(), info: executor.encode_to_vec().into(), resources };
+            (executor, Arc::new(stored))
         }
         ExecutorDraft::Running(executor) => {
-            running = executor;
             // Checked by the executor stage; an unreadable one is not ours.
-            (v1::ExecutorInfo::decode(running.info.clone()).unwrap_or_default(), running.resources.clone())
+            (v1::ExecutorInfo::decode(executor.info.clone()).unwrap_or_default(), Arc::clone(executor))
         }
     };
-    let sets: Vec<Vec<Resource>> =
+    let mut sets: Vec<Vec<Resource>> =
         draft.sets.iter().map(|set| set.claims.iter().map(|claim| build.claim(claim)).collect()).collect();
 
     let Build { ids, mut operations, planned, .. } = build;
-    let mut records = Vec::with_capacity(draft.tasks.len());
+    let mut tasks = Vec::with_capacity(draft.tasks.len());
     let mut launched = Vec::new();
-    for task in &draft.tasks {
-        let (Some(resources), Some(set)) = (sets.get(task.set), draft.sets.get(task.set)) else { continue };
+    // One message that goes from task to task: each is stored with it.
+    let mut executor = Box::new(executor);
+    for (at, task) in draft.tasks.iter().enumerate() {
+        let (Some(resources), Some(set)) = (sets.get_mut(task.set), draft.sets.get(task.set)) else { continue };
         let name = requirement.pod.task_name(&task.spec.name);
         let task_id = task.is_launched.then(|| ids.task_id(&requirement.spec.id_safe_name(), &name));
-        let infos =
-            info::task(requirement, offer, task.spec, task_id.as_ref(), resources, &pod_resources, &set.ports, ids);
-        launched.extend(infos.sent);
-        let info = v1::TaskInfo { executor: Some(Box::new(executor.clone())), ..infos.stored };
-        records.push(Record { name, task_id, info });
+        let stored = info::stored(requirement, offer, task.spec, task_id.as_ref(), resources, &set.ports, ids);
+        let mut stored = v1::TaskInfo { executor: Some(executor), ..stored };
+        let is_last_of_set = draft.tasks.iter().skip(at + 1).all(|later| later.set != task.set);
+        let resources = if is_last_of_set { std::mem::take(resources) } else { resources.clone() };
+        let of_task = Task::of_accept(name, &stored, resources, Arc::clone(&stored_executor));
+        tasks.push(of_task.expect("a task of an accept reads back"));
+        executor = stored.executor.take().unwrap_or_default();
+        if task.is_launched {
+            launched.push(info::into_sent(stored, requirement, &stored_executor.resources));
+        }
     }
     operations.push(match draft.executor {
-        ExecutorDraft::New { .. } => launch_group(executor, launched),
+        ExecutorDraft::New { .. } => launch_group(*executor, launched),
         ExecutorDraft::Running(_) => launch(&executor, launched),
     });
-    Accepted { operations, records, planned }
+    Accepted { operations, tasks, planned }
 }
 
 /// Whether the executor that is joined lives under the conditions that the specification asks for.
@@ -209,7 +220,7 @@ impl Build<'_, '_> {
         };
         let resource = Resource { disk: Some(Box::new(disk)), ..reserved };
         if volume.is_new {
-            self.operations.push(create(&info::volume_in_sandbox(&resource), Some(self.ids.operation_id())));
+            self.operations.push(create(&resource, Some(self.ids.operation_id())));
         }
         resource
     }

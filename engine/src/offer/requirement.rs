@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use mainstay_spec::{PodSpec, ServiceSpec};
 
 use crate::config::Config;
-use crate::ids::{ConfigId, FrameworkId, PodInstance, ResourceId, TaskId, TaskName};
+use crate::ids::{ConfigId, FrameworkId, PodInstance, ResourceId};
 use crate::offer::placement::{Counts, Rule};
 use crate::offer::role;
 use crate::state::Task;
@@ -70,19 +70,8 @@ pub enum Recovery {
 pub struct Accepted {
     /// Operations in the order Mesos must apply them.
     pub operations: Vec<mainstay_proto::v1::offer::Operation>,
-    /// Stored tasks written by the same commit, whether launched or only reserved for.
-    pub records: Vec<Record>,
+    /// Tasks stored by the same commit, whether launched or only reserved for; without a status.
+    pub tasks: Vec<Task>,
     /// Reservations this accept creates (not those it found); planned until Mesos confirms them.
     pub planned: Vec<ResourceId>,
-}
-
-/// One stored task after an accept.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Record {
-    /// Full name.
-    pub name: TaskName,
-    /// Launch id; `None` for a footprint.
-    pub task_id: Option<TaskId>,
-    /// The TaskInfo to store, with embedded executor.
-    pub info: mainstay_proto::v1::TaskInfo,
 }

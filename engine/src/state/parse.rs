@@ -4,6 +4,8 @@
 //! error that names it.
 //! Source: Mesos v1 `TaskInfo`; the v0 messages of the SDK have the same bytes.
 
+use std::sync::Arc;
+
 use bytes::{Buf as _, Bytes};
 use mainstay_proto::splice;
 use mainstay_proto::v1;
@@ -11,7 +13,6 @@ use prost::Message as _;
 
 use super::{Executor, Task};
 use crate::ids::{self, AgentId, ConfigId, ExecutorId, PodInstance, TaskId, TaskName};
-use crate::offer::requirement::Record;
 use crate::resource::{self, Resource, Value};
 use crate::task::labels;
 use crate::task::status::{self, Status};
@@ -51,25 +52,35 @@ impl Task {
     pub fn parse(name: TaskName, info: Bytes, status: Option<Bytes>) -> Result<Self, ParseError> {
         let wire =
             v1::TaskInfo::decode(info.clone()).map_err(|source| ParseError::Decode { name: name.clone(), source })?;
-        let executor_bytes = executor_bytes(&name, &info, &wire)?;
-        Self::read(name, info, &wire, executor_bytes, status)
+        let executor = match (wire.executor.as_deref(), executor_bytes(&name, &info, &wire)?) {
+            (Some(wire), Some(bytes)) => Some(Arc::new(read_executor(&name, wire, bytes)?)),
+            _ => None,
+        };
+        let resources = resources(&name, &wire.resources)?;
+        let task = Self::read(name, info, &wire, resources, executor)?;
+        let status = status.map(Status::parse).transpose();
+        let status = status.map_err(|source| ParseError::Status { name: task.name.clone(), source })?;
+        Ok(Self { status, ..task })
     }
 
-    /// The task that a record of an accept will be, once stored.
+    /// The task that an accept will have stored; `resources` and `executor` are those of the message.
     ///
-    /// Errors: as [`Task::parse`]; none for records this engine made.
-    pub fn from_record(record: &Record, status: Option<Bytes>) -> Result<Self, ParseError> {
-        let info = Bytes::from(record.info.encode_to_vec());
-        let executor = record.info.executor.as_ref().map(|executor| Bytes::from(executor.encode_to_vec()));
-        Self::read(record.name.clone(), info, &record.info, executor, status)
+    /// Errors: as [`Task::parse`]; none for messages this engine made.
+    pub(crate) fn of_accept(
+        name: TaskName,
+        wire: &v1::TaskInfo,
+        resources: Vec<Resource>,
+        executor: Arc<Executor>,
+    ) -> Result<Self, ParseError> {
+        Self::read(name, wire.encode_to_vec().into(), wire, resources, Some(executor))
     }
 
     fn read(
         name: TaskName,
         info: Bytes,
         wire: &v1::TaskInfo,
-        executor: Option<Bytes>,
-        status: Option<Bytes>,
+        resources: Vec<Resource>,
+        executor: Option<Arc<Executor>>,
     ) -> Result<Self, ParseError> {
         if wire.name != name.as_str() {
             return Err(ParseError::OtherName { name, found: wire.name.clone() });
@@ -89,14 +100,6 @@ impl Task {
             pod_type: pod_type.ok_or_else(|| no_label(labels::TASK_TYPE))?.to_owned(),
             index: label(labels::INDEX).and_then(|text| text.parse().ok()).ok_or_else(|| no_label(labels::INDEX))?,
         };
-        let resources = resources(&name, &wire.resources)?;
-        let executor = match (wire.executor.as_deref(), executor) {
-            (Some(wire), Some(bytes)) => {
-                let id = ExecutorId::parse(wire.executor_id.value.clone()).map_err(id_error("executor id"))?;
-                Some(read_executor(&name, wire, id, bytes)?)
-            }
-            _ => None,
-        };
         Ok(Self {
             task_id,
             agent_id: AgentId::parse(wire.agent_id.value.clone()).map_err(id_error("agent id"))?,
@@ -113,10 +116,7 @@ impl Task {
             zone: label(labels::OFFER_ZONE).map(str::to_owned),
             attributes: label(labels::OFFER_ATTRIBUTES).map_or_else(Vec::new, labels::attributes_from_text),
             has_readiness_check: wire.check.is_some() || label(labels::READINESS_CHECK).is_some(),
-            status: status
-                .map(Status::parse)
-                .transpose()
-                .map_err(|source| ParseError::Status { name: name.clone(), source })?,
+            status: None,
             name,
             info,
         })
@@ -146,12 +146,9 @@ fn executor_bytes(name: &TaskName, info: &Bytes, wire: &v1::TaskInfo) -> Result<
     Ok(Some(info.slice_ref(payload.chunk())))
 }
 
-fn read_executor(
-    name: &TaskName,
-    wire: &v1::ExecutorInfo,
-    id: ExecutorId,
-    info: Bytes,
-) -> Result<Executor, ParseError> {
+fn read_executor(name: &TaskName, wire: &v1::ExecutorInfo, info: Bytes) -> Result<Executor, ParseError> {
+    let id = ExecutorId::parse(wire.executor_id.value.clone());
+    let id = id.map_err(|source| ParseError::Id { name: name.clone(), field: "executor id", source })?;
     let mut resources = resources(name, &wire.resources)?;
     for disk in resources.iter_mut().filter_map(|resource| resource.disk.as_mut()) {
         // Ours names a volume after its id, because that name must be unique in the sandbox; a label has the path.

@@ -2,6 +2,8 @@
 //!
 //! Invariant: the fields always agree with `info` and `status`; both are replaced together, never edited.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::ids::{AgentId, ConfigId, ExecutorId, PodInstance, ResourceId, TaskId, TaskName};
@@ -26,7 +28,7 @@ pub struct Task {
     /// Whether the pod instance is to be replaced.
     pub is_permanently_failed: bool,
     /// Executor embedded in the stored TaskInfo.
-    pub executor: Option<Executor>,
+    pub executor: Option<Arc<Executor>>,
     /// Reserved resources of the task (not of the executor).
     pub resources: Vec<Resource>,
     /// Chosen ports by port name, from the stored DiscoveryInfo.

@@ -392,8 +392,7 @@ mod tests {
         let data = <v1::CommandInfo as prost::Message>::decode(sent.data.clone().unwrap()).unwrap();
         assert!(environment(&data).iter().all(|variable| variable.name != "PASSWORD"), "the executor's wins");
 
-        let record = accepted.records.iter().find(|record| record.name.as_str() == "hello-0-server").unwrap();
-        let stored = &record.info;
+        let stored = &fixture::stored(&accepted, "hello-0-server");
         assert_eq!(stored.executor.as_deref(), Some(&group.executor));
         insta::assert_snapshot!("stored_container", fixture::compact(stored.container.as_ref().unwrap()));
         assert!(labels_with(stored, "mount:").is_empty());
@@ -413,7 +412,7 @@ mod tests {
         let mut world = World::new(fixture::pod());
         let accepted = world.launch(&["server"], Recovery::None).accepted.unwrap();
         assert_eq!(group(&accepted).executor.container, None);
-        assert!(accepted.records.iter().all(|record| record.info.container.is_none()));
+        assert_eq!(fixture::stored(&accepted, "hello-0-server").container, None);
     }
 
     type Edit = fn(&mut PodSpec);
@@ -512,9 +511,7 @@ mod tests {
         };
         assert_eq!(seen(server), ("cpus 1.5, mem inf".to_owned(), Some(false)));
         assert_eq!(seen(plain), (String::new(), Some(false)), "the same for all of a group");
-        let stored = |accepted: &Accepted, name: &str| {
-            seen(&accepted.records.iter().find(|record| record.name.as_str() == name).unwrap().info)
-        };
+        let stored = |accepted: &Accepted, name: &str| seen(&fixture::stored(accepted, name));
         assert_eq!(stored(&accepted, "hello-0-server"), ("cpus 1.5, mem inf".to_owned(), None));
         assert_eq!(group(&accepted).executor.container, None, "limits are no part of what the executor lives in");
 

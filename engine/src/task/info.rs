@@ -35,15 +35,6 @@ pub const VOLUME_FILE_PREFIX: &str = "mainstay-volume-";
 /// Time the executor needs beyond the longest kill grace of its tasks.
 const EXECUTOR_GRACE_SECS: u32 = 5;
 
-/// A task as sent and as stored.
-#[derive(Debug)]
-pub(crate) struct Infos {
-    /// For the store.
-    pub(crate) stored: v1::TaskInfo,
-    /// For Mesos; `None` when it is not launched.
-    pub(crate) sent: Option<v1::TaskInfo>,
-}
-
 /// The executor of a pod, as sent and stored alike.
 ///
 /// `resources` name their volumes by the path of the specification; here that becomes the name in the sandbox, and a label.
@@ -56,7 +47,7 @@ pub(crate) fn executor(
 ) -> v1::ExecutorInfo {
     let Requirement { config, framework_id, spec, pod_spec, .. } = requirement;
     let mut label_list = vec![labels::label(labels::DCOS_SPACE, &*config.dcos_space)];
-    label_list.extend(volumes(resources).map(|(id, path)| labels::volume(id, path)));
+    label_list.extend(volumes(resources).map(|(id, path)| labels::volume(id.as_str(), path)));
     let mut uris = vec![v1::command_info::Uri {
         value: config.executor_uri.clone(),
         executable: Some(true),
@@ -114,37 +105,24 @@ fn secrets(requirement: &Requirement<'_>) -> Option<Box<v1::Environment>> {
     (!variables.is_empty()).then_some(Box::new(v1::Environment { variables }))
 }
 
-/// One task: `task_id` is `None` for one that is only reserved for.
+/// A task as it is stored, but for its executor; `task_id` is `None` for one that is only reserved for.
 ///
-/// `resources` and `pod_volumes` name their volumes by the path of the specification.
-pub(crate) fn task(
+/// `resources` name their volumes by the path of the specification.
+pub(crate) fn stored(
     requirement: &Requirement<'_>,
     offer: &Offer,
     task: &TaskSpec,
     task_id: Option<&TaskId>,
     resources: &[Resource],
-    pod_volumes: &[Resource],
     ports: &[(&PortSpec, u16)],
     ids: &mut Generator,
-) -> Infos {
-    let templates = templates(requirement, task);
-    let command = command(&task.cmd, &requirement.spec.user, env::of_task(requirement, offer, task, ports));
-    let fetched =
-        requirement.pod_spec.uris.iter().map(|uri| v1::command_info::Uri { value: uri.clone(), ..Default::default() });
-    let mut stored_command =
-        v1::CommandInfo { uris: fetched.chain(templates.iter().cloned()).collect(), ..command.clone() };
-    if let Some(environment) = &mut stored_command.environment {
-        let secrets = container::secret_variables(requirement.pod_spec);
-        let known: Vec<_> = environment.variables.iter().map(|one| one.name.clone()).collect();
-        environment.variables.extend(secrets.into_iter().filter(|one| !known.contains(&one.name)));
-        environment.variables.sort_by(|left, right| left.name.cmp(&right.name));
-    }
-    let stored = v1::TaskInfo {
+) -> v1::TaskInfo {
+    v1::TaskInfo {
         name: requirement.pod.task_name(&task.name).to_string(),
         task_id: v1::TaskId { value: task_id.map_or_else(String::new, |id| id.as_str().to_owned()) },
         agent_id: v1::AgentId { value: offer.agent_id.as_str().to_owned() },
         resources: resources.iter().map(Resource::to_wire).collect(),
-        command: Some(Box::new(stored_command)),
+        command: Some(Box::new(command(requirement, offer, task, ports))),
         health_check: health_check(requirement, task, ports),
         labels: Some(Box::new(v1::Labels {
             labels: labels::of_task(requirement.pod, requirement.config_id, offer, &task.labels),
@@ -155,29 +133,38 @@ pub(crate) fn task(
         container: container::of_stored_task(requirement),
         limits: limits(requirement.pod_spec.resource_set(&task.resource_set)),
         ..Default::default()
-    };
-    let sent = task_id.map(|_| {
-        let mut labels = stored.labels.clone();
-        let list = labels.get_or_insert_default();
-        list.labels.extend(volumes(resources).chain(volumes(pod_volumes)).map(|(id, path)| labels::volume(id, path)));
-        list.labels.extend(container::mount_labels(requirement));
-        v1::TaskInfo {
-            name: stored.name.clone(),
-            task_id: stored.task_id.clone(),
-            agent_id: stored.agent_id.clone(),
-            resources: resources.iter().map(in_sandbox).collect(),
-            data: Some(v1::CommandInfo { uris: templates, ..command }.encode_to_vec().into()),
-            health_check: stored.health_check.clone(),
-            labels,
-            discovery: stored.discovery.clone(),
-            kill_policy: stored.kill_policy.clone(),
-            check: stored.check.clone(),
-            container: container::of_sent_task(requirement.pod_spec),
-            limits: stored.limits.clone(),
-            ..Default::default()
-        }
-    });
-    Infos { stored, sent }
+    }
+}
+
+/// The task as it is sent, made of what [`stored`] answers; `pod_resources` name their volumes by the path of the specification.
+pub(crate) fn into_sent(
+    stored: v1::TaskInfo,
+    requirement: &Requirement<'_>,
+    pod_resources: &[Resource],
+) -> v1::TaskInfo {
+    let v1::TaskInfo { mut resources, command, mut labels, .. } = stored;
+    let list = &mut labels.get_or_insert_default().labels;
+    list.extend(resources.iter_mut().filter_map(rename_volume).map(|(id, path)| labels::volume(id, &path)));
+    list.extend(volumes(pod_resources).map(|(id, path)| labels::volume(id.as_str(), path)));
+    list.extend(container::mount_labels(requirement));
+    let data = command.map(|command| packed(*command, requirement.pod_spec).encode_to_vec().into());
+    v1::TaskInfo {
+        resources,
+        command: None,
+        data,
+        labels,
+        container: container::of_sent_task(requirement.pod_spec),
+        ..stored
+    }
+}
+
+/// What the executor needs of a stored command. The agent gives the rest, the files of the pod and the secrets, to the executor itself.
+fn packed(mut command: v1::CommandInfo, pod: &PodSpec) -> v1::CommandInfo {
+    command.uris.drain(..pod.uris.len().min(command.uris.len()));
+    if let Some(environment) = &mut command.environment {
+        environment.variables.retain(|variable| variable.secret.is_none());
+    }
+    command
 }
 
 /// What the task may use at most, where that is not just what it reserves.
@@ -200,25 +187,43 @@ fn volumes(resources: &[Resource]) -> impl Iterator<Item = (&PersistenceId, &str
         .filter_map(|resource| Some((resource.persistence_id()?, resource.disk.as_ref()?.container_path.as_deref()?)))
 }
 
-/// The wire form with the volume's name in the sandbox.
-fn in_sandbox(resource: &Resource) -> v1::Resource {
-    if resource.persistence_id().is_none() { resource.to_wire() } else { volume_in_sandbox(resource).to_wire() }
+/// The wire form; a volume has its name in the sandbox.
+pub(crate) fn in_sandbox(resource: &Resource) -> v1::Resource {
+    let mut wire = resource.to_wire();
+    rename_volume(&mut wire);
+    wire
 }
 
-/// A volume under its name in the sandbox: one component, unique in the executor.
-pub(crate) fn volume_in_sandbox(volume: &Resource) -> Resource {
-    let mut volume = volume.clone();
-    if let Some((id, disk)) = volume.persistence_id().cloned().zip(volume.disk.as_mut()) {
-        disk.container_path = Some(format!("{VOLUME_FILE_PREFIX}{id}"));
+/// Gives a volume its name in the sandbox, one component and unique in the executor; answers its id and the path it had.
+fn rename_volume(resource: &mut v1::Resource) -> Option<(&str, String)> {
+    let disk = resource.disk.as_deref_mut()?;
+    let (id, volume) = (disk.persistence.as_ref()?.id.as_str(), disk.volume.as_mut()?);
+    let path = std::mem::replace(&mut volume.container_path, format!("{VOLUME_FILE_PREFIX}{id}"));
+    Some((id, path))
+}
+
+/// The command as it is stored: the files of the pod, then those of the task; its environment with the names of secrets.
+fn command(
+    requirement: &Requirement<'_>,
+    offer: &Offer,
+    task: &TaskSpec,
+    ports: &[(&PortSpec, u16)],
+) -> v1::CommandInfo {
+    let Requirement { spec, pod_spec, .. } = requirement;
+    let fetched = pod_spec.uris.iter().map(|uri| v1::command_info::Uri { value: uri.clone(), ..Default::default() });
+    let env = env::of_task(requirement, offer, task, ports);
+    let mut secrets = container::secret_variables(pod_spec);
+    secrets.retain(|secret| !env.contains_key(&secret.name));
+    let mut environment = env::to_wire(env);
+    if !secrets.is_empty() {
+        environment.variables.extend(secrets);
+        environment.variables.sort_by(|left, right| left.name.cmp(&right.name));
     }
-    volume
-}
-
-fn command(cmd: &str, user: &str, env: BTreeMap<String, String>) -> v1::CommandInfo {
     v1::CommandInfo {
-        environment: Some(Box::new(env::to_wire(env))),
-        value: Some(cmd.to_owned()),
-        user: Some(user.to_owned()),
+        uris: fetched.chain(templates(requirement, task)).collect(),
+        environment: Some(Box::new(environment)),
+        value: Some(task.cmd.clone()),
+        user: Some(spec.user.clone()),
         shell: Some(true),
         ..Default::default()
     }

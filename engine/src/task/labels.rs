@@ -4,7 +4,7 @@
 
 use mainstay_proto::v1;
 
-use crate::ids::{ConfigId, PersistenceId, PodInstance};
+use crate::ids::{ConfigId, PodInstance};
 use crate::offer::Offer;
 
 /// Configuration the task was made from.
@@ -43,8 +43,8 @@ pub(crate) fn label(key: impl Into<String>, value: impl Into<String>) -> v1::Lab
 }
 
 /// The label that tells where a volume belongs.
-pub(crate) fn volume(id: &PersistenceId, path: &str) -> v1::Label {
-    label(format!("{VOLUME_PREFIX}{id}"), path)
+pub(crate) fn volume(persistence_id: &str, path: &str) -> v1::Label {
+    label(format!("{VOLUME_PREFIX}{persistence_id}"), path)
 }
 
 /// The label that tells where a mount belongs.

@@ -1,5 +1,7 @@
 //! Under which executor the tasks will run.
 
+use std::sync::Arc;
+
 use mainstay_proto::v1;
 use prost::Message as _;
 
@@ -42,7 +44,7 @@ pub(in crate::offer) fn evaluate<'a>(
 }
 
 /// The executor that must be joined: two of one pod instance would be two pods.
-fn running<'a>(requirement: &Requirement<'a>) -> Option<&'a Executor> {
+fn running<'a>(requirement: &Requirement<'a>) -> Option<&'a Arc<Executor>> {
     let is_live = |state| matches!(state, State::Staging | State::Starting | State::Running);
     requirement
         .stored
