@@ -120,10 +120,11 @@ impl State {
                 Ok(mut task) => {
                     state.touched.insert(task.pod.clone());
                     // The tasks of a pod come one after the other, and most have the same executor.
-                    if let Some(last) = last_executor.filter(|last| task.executor.as_ref() == Some(last)) {
-                        task.executor = Some(last);
+                    if task.executor.is_some() && task.executor == last_executor {
+                        task.executor.clone_from(&last_executor);
+                    } else {
+                        last_executor.clone_from(&task.executor);
                     }
-                    last_executor.clone_from(&task.executor);
                     Arc::make_mut(&mut state.tasks).insert(name, Arc::new(task));
                 }
                 Err(problem) => {
