@@ -114,6 +114,8 @@ pub struct Engine {
     releases: BTreeMap<OperationId, ResourceId>,
     /// Offers of an agent that did not show a reservation to release any more.
     unseen: BTreeMap<ResourceId, BTreeMap<String, u32>>,
+    /// Reservations a waiting step wants that the last offers of its agent did not show, and how many offers these were.
+    missing: BTreeMap<uuid::Uuid, (BTreeSet<ResourceId>, u32)>,
     /// Whether a stored task cannot be read; then nothing is released.
     is_partly_unreadable: bool,
     outcomes: Arc<Outcomes>,

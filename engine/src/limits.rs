@@ -47,6 +47,8 @@ pub const RELEASE_SWEEP: Millis = Millis::from_secs(20);
 pub const FIRST_SWEEP: Millis = Millis::from_secs(30);
 /// Offers of an agent that no longer show a reservation after which it counts as released.
 pub const RELEASED_AFTER_OFFERS: u32 = 3;
+/// The same for a reservation without a volume that a pod wants to run on: then it counts as taken away, and is made anew.
+pub const MISSING_AFTER_OFFERS: u32 = 3;
 /// Problems of offers that cannot be read which are told; further ones are only counted.
 pub const MALFORMED_TOLD: usize = 100;
 /// Evaluation reports told in full per offer cycle; the rest is counted.

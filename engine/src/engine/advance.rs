@@ -30,6 +30,7 @@ impl Engine {
             let steps = self.plans.iter().flat_map(Plan::steps).filter(|(_, _, step)| step.wants_launch());
             let waiting: BTreeSet<uuid::Uuid> = steps.map(|(_, _, step)| step.id).collect();
             self.waits.retain(|id, _| waiting.contains(id));
+            self.missing.retain(|id, _| waiting.contains(id));
         }
         if self.is_subscribed {
             effects.send.extend(self.killer.due(now));

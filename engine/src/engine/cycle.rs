@@ -6,11 +6,11 @@
 //! Invariant: an offer is passed over only if a full evaluation for this very step would reject it, or if it is made to another role than
 //! the step's; that one is no rejection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::ids::{AgentId, ConfigId, Generator};
+use crate::ids::{AgentId, ConfigId, Generator, ResourceId};
 use crate::offer::Offer;
 use crate::offer::evaluate::evaluate;
 use crate::offer::placement::{self, Rule};
@@ -96,6 +96,8 @@ pub(super) struct Look {
     pub(super) rejected: u64,
     /// Why none fits, when some were looked at.
     pub(super) why: Option<String>,
+    /// Reservations without a volume that the pod has and its agent did not offer.
+    pub(super) missing: BTreeSet<ResourceId>,
 }
 
 impl Cycle {
@@ -228,6 +230,7 @@ impl Cycle {
                 break;
             }
             look.rejected += 1;
+            look.missing.extend(evaluation.report.missing());
             if let Some(refusal) = self.refusals.get_mut(at) {
                 // Its reservations are here, or were.
                 *refusal = (*refusal).max(Refusal::Waiting);

@@ -14,8 +14,8 @@ use crate::event::MalformedOffer;
 use crate::ids::{AgentId, OfferId, PodInstance, ResourceId, TaskId, TaskName};
 use crate::journal::Entry;
 use crate::limits::{
-    ACCEPT_REMAINDER, MALFORMED_TOLD, OUTCOMES_KEPT, RELEASE_SWEEP, RELEASED_AFTER_OFFERS, REPORTS_PER_CYCLE,
-    SEEN_OFFERS,
+    ACCEPT_REMAINDER, MALFORMED_TOLD, MISSING_AFTER_OFFERS, OUTCOMES_KEPT, RELEASE_SWEEP, RELEASED_AFTER_OFFERS,
+    REPORTS_PER_CYCLE, SEEN_OFFERS,
 };
 use crate::offer::Offer;
 use crate::offer::leftover;
@@ -102,10 +102,14 @@ impl Engine {
             if let Some(offer) = cycle.offer(at).filter(|_| is_told) {
                 self.record(wanted, offer, &report, at + 1, now, effects);
             }
+            self.missing.remove(&wanted.step_id);
             if let Some(offer) = cycle.take(at) {
                 self.accept(wanted, &offer, accepted, now, effects);
                 return true;
             }
+        }
+        if look.rejected > 0 {
+            self.count_missing(wanted, look.missing, effects);
         }
         let why = match (look.why, &wanted.pinned) {
             (Some(why), _) => why,
@@ -133,6 +137,37 @@ impl Engine {
             plan.version += 1;
         }
         false
+    }
+
+    /// Somebody took reservations of the pod away: when several offers in a row do not show them, they are given up, and the next ones are made
+    /// anew. Nothing is lost with them. A volume is never given up here: what it held is gone for good, and only a replace says that this is known.
+    fn count_missing(&mut self, wanted: &Wanted, missing: BTreeSet<ResourceId>, effects: &mut Effects) {
+        if missing.is_empty() {
+            self.missing.remove(&wanted.step_id);
+            return;
+        }
+        // The next offer may well show them: it is asked for at once.
+        self.demand.want_revive();
+        let (before, count) = self.missing.entry(wanted.step_id).or_default();
+        *count = if *before == missing { *count + 1 } else { 1 };
+        *before = missing;
+        if *count < MISSING_AFTER_OFFERS {
+            return;
+        }
+        let Some((missing, _)) = self.missing.remove(&wanted.step_id) else { return };
+        let tasks: Vec<Task> = self.state.pod_tasks(&wanted.pod).into_iter().cloned().collect();
+        // Should they turn up after all, they are released.
+        let given_up = GivenUp::of_pod(&tasks.iter().collect::<Vec<_>>());
+        self.state.give_up(given_up.into_iter().filter(|(id, _)| missing.contains(id)), &mut effects.commit);
+        for task in tasks.iter().filter(|task| task.resource_ids().any(|id| missing.contains(&id))) {
+            self.strip(task, &missing, false, effects);
+        }
+        self.state.confirm_reservations(&wanted.pod, Some(&missing), &mut effects.commit);
+        effects.journal.push(Entry::ReservationDropped {
+            pod: wanted.pod.clone(),
+            resources: missing.into_iter().collect(),
+            why: "its agent no longer has it",
+        });
     }
 
     /// Takes note of why a step waits; told once per change. Returns whether it changed.

@@ -167,6 +167,7 @@ pub(super) fn start(
         shut_down: BTreeSet::new(),
         releases: BTreeMap::new(),
         unseen: BTreeMap::new(),
+        missing: BTreeMap::new(),
         is_partly_unreadable,
         seen: Arc::default(),
         outcomes: Arc::new(Outcomes::default()),

@@ -210,10 +210,10 @@ impl Engine {
         self.state.confirm_reservations(pod, None, &mut effects.commit);
     }
 
-    /// Takes planned reservations out of a stored task; a pod that had no others stays given up, so that recovery launches it anew.
-    fn strip(&mut self, task: &Task, planned: &BTreeSet<ResourceId>, give_up: bool, effects: &mut Effects) {
+    /// Takes reservations out of a stored task; a pod that had no others stays given up, so that recovery launches it anew.
+    pub(super) fn strip(&mut self, task: &Task, gone: &BTreeSet<ResourceId>, give_up: bool, effects: &mut Effects) {
         self.demand.want_revive();
-        let stripped = rewrite::without_resources(task, |id| planned.contains(id))
+        let stripped = rewrite::without_resources(task, |id| gone.contains(id))
             .and_then(|task| if give_up { rewrite::permanently_failed(&task) } else { Ok(task) });
         match stripped {
             Ok(task) => self.state.put_task(task, &mut effects.commit),

@@ -8,7 +8,7 @@ use std::fmt;
 use mainstay_spec::{PodSpec, ServiceSpec, VolumeKind};
 
 use super::obstacle;
-use crate::ids::Generator;
+use crate::ids::{Generator, ResourceId};
 use crate::offer::Offer;
 use crate::offer::evaluate::evaluate;
 use crate::offer::placement::{Counts, Rule};
@@ -16,6 +16,7 @@ use crate::offer::report::{Reason, Shortfall};
 use crate::offer::requirement::{Recovery, Requirement};
 use crate::offer::role;
 use crate::resource::{Disk, DiskSource, Ranges, Reservation, ReservationKind, Resource, Value, pool::SOURCE_MOUNT};
+use crate::state::Task;
 use crate::units::Scalar;
 
 /// Obstacles removed one after the other before a search is given up.
@@ -78,6 +79,11 @@ pub enum Change {
     WithoutRule {
         /// That part.
         rule: Rule,
+    },
+    /// Nothing: a reservation without a volume that somebody took away is made anew once several offers did not show it.
+    ReserveAnew {
+        /// What was reserved.
+        resources: Vec<Resource>,
     },
     /// Give up what is reserved, its data included, and place the pod anew.
     Replace,
@@ -178,6 +184,7 @@ impl Trial {
                     _ => Some(Rule::And(parts)),
                 };
             }
+            (Change::ReserveAnew { resources }, _) => self.offer.resources.extend(resources.iter().cloned()),
             (Change::Replace, _) => self.recovery = Recovery::Permanent,
             (Change::Less { .. } | Change::SmallerVolume { .. }, None) => {}
         }
@@ -263,6 +270,10 @@ fn merge(changes: &mut Vec<Change>, change: Change) {
                 *amount = amount.plus(*more);
                 return;
             }
+            (Change::ReserveAnew { resources }, Change::ReserveAnew { resources: more }) => {
+                resources.extend(more.iter().cloned());
+                return;
+            }
             _ => {}
         }
     }
@@ -310,10 +321,14 @@ fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial) -> Opt
             let number = candidates.find(|number| !pod.declares_port(*number) && !offered(*number))?;
             Some(Change::FreeAnyPort { name: name.clone(), number })
         }
-        Reason::ReservedMissing { .. }
-        | Reason::PortMissing { .. }
-        | Reason::VolumeMissing { .. }
-        | Reason::ExecutorMissing { .. } => (trial.recovery != Recovery::Permanent).then_some(Change::Replace),
+        Reason::ReservedMissing { id, .. } | Reason::PortMissing { id, .. } => {
+            let resource = requirement.stored.iter().find_map(|task| reservation(task, id))?;
+            let allocation_role = trial.offer.allocation_role.clone();
+            Some(Change::ReserveAnew { resources: vec![Resource { allocation_role, ..resource.clone() }] })
+        }
+        Reason::VolumeMissing { .. } | Reason::ExecutorMissing { .. } => {
+            (trial.recovery != Recovery::Permanent).then_some(Change::Replace)
+        }
         _ => {
             let counts = Counts::default();
             let tried = Requirement { placement: trial.rule.as_ref(), counts: &counts, ..requirement.clone() };
@@ -321,6 +336,13 @@ fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial) -> Opt
             Some(Change::WithoutRule { rule })
         }
     }
+}
+
+/// What a task or its executor has reserved under an id.
+fn reservation<'t>(task: &'t Task, id: &ResourceId) -> Option<&'t Resource> {
+    let executor = task.executor.iter().flat_map(|executor| &executor.resources);
+    let mut all = task.resources.iter().chain(executor);
+    all.find(|resource| resource.resource_id().is_some_and(|known| known == *id))
 }
 
 /// Less of a scalar: in the set that is short when that leaves something, else in the largest; else more on the agent.
@@ -394,6 +416,12 @@ impl fmt::Display for Change {
                 write!(f, "a MOUNT disk of profile {} and at least {size} MB for volume {path}", profiles.join(" or "))
             }
             Self::WithoutRule { rule } => write!(f, "no constraint \"{rule}\""),
+            Self::ReserveAnew { resources } => {
+                let mut names: Vec<&str> = resources.iter().map(|resource| resource.name.as_str()).collect();
+                names.sort_unstable();
+                names.dedup();
+                write!(f, "{} reserved anew, which happens by itself after some more offers", names.join(" and "))
+            }
             Self::Replace => f.write_str("a replace of the pod, which gives up its volumes"),
         }
     }

@@ -10,6 +10,7 @@ use super::obstacle::Obstacle;
 use super::search::{Closest, Group, Search};
 use super::{Explanation, Found, Waiting};
 use crate::ids::{AgentId, PodInstance, TaskId, TaskName};
+use crate::offer::fixture::scalar;
 use crate::offer::placement::Rule;
 use crate::units::{Scalar, Timestamp};
 
@@ -27,7 +28,7 @@ macro_rules! variants {
 }
 
 variants!(obstacle, OBSTACLES, Obstacle: Short PortTaken NoPort NoMount Excluded ReservationAbsent Other);
-variants!(change, CHANGES, Change: Less SmallerVolume Free FreePort FreeAnyPort AddMount WithoutRule Replace);
+variants!(change, CHANGES, Change: Less SmallerVolume Free FreePort FreeAnyPort AddMount WithoutRule ReserveAnew Replace);
 variants!(waiting, WAITING, Waiting: NotSubscribed Reconciling Earlier Held Delayed OtherPlan Ending Launched Error Offer);
 
 /// One example a line, behind the name of its variant; every name has one.
@@ -79,6 +80,7 @@ fn every_change_has_its_words() {
         Change::AddMount { path: text("data"), size: from, profiles: Vec::new() },
         Change::AddMount { path: text("data"), size: from, profiles: vec![text("fast"), text("ssd")] },
         Change::WithoutRule { rule: Rule::parse("hostname:UNLIKE:old-.*", "node").unwrap().unwrap() },
+        Change::ReserveAnew { resources: ["mem", "cpus", "mem"].map(|name| scalar(name, HALF)).to_vec() },
         Change::Replace,
     ];
     insta::assert_snapshot!("every_change", listed(&all, change, ToString::to_string, CHANGES));

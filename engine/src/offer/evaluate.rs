@@ -163,7 +163,9 @@ impl<'a> Run<'a, '_> {
     fn executor_volumes(&mut self, stored: &Stored<'a>) {
         for volume in &self.requirement.pod_spec.volumes {
             let found = stored.volume(volume, &self.pool);
-            let (outcome, claim) = stage::volumes::evaluate(volume, found, self.below, &mut self.pool, self.ids);
+            let has_run = stored.has_run();
+            let (outcome, claim) =
+                stage::volumes::evaluate(volume, found, has_run, self.below, &mut self.pool, self.ids);
             self.outcomes.push(outcome);
             self.of_executor(claim);
         }
@@ -222,7 +224,9 @@ impl<'a> Run<'a, '_> {
         }
         for volume in &set.volumes {
             let found = stored.volume(volume, &self.pool);
-            let (outcome, claim) = stage::volumes::evaluate(volume, found, self.below, &mut self.pool, self.ids);
+            let has_run = stored.has_run();
+            let (outcome, claim) =
+                stage::volumes::evaluate(volume, found, has_run, self.below, &mut self.pool, self.ids);
             self.outcomes.push(outcome);
             draft.claims.extend(claim);
         }
@@ -597,22 +601,58 @@ mod tests {
         assert_eq!(records(&third), [(once, false), (server, true)]);
     }
 
-    #[test]
-    fn a_create_that_was_lost_is_done_again_with_the_same_id() {
-        let mut world = World::new(PodSpec {
-            resource_sets: vec![ResourceSet { volumes: vec![root_volume("data", 100)], ..set("s") }],
-            ..small()
-        });
-        world.launch(&["server"], Recovery::None);
-        world.end();
-        let before = ids_of(&world.stored);
+    /// A task without a volume, and one with, each with a set of its own.
+    fn with_and_without_volume() -> World {
+        let with = ResourceSet { volumes: vec![root_volume("data", 100)], ..set("x") };
+        let tasks = vec![task("agent", "x"), task("server", "s")];
+        World::new(PodSpec { resource_sets: vec![set("s"), with], tasks, ..small() })
+    }
+
+    fn destroy_volumes(world: &mut World) {
         for resource in &mut world.master.free {
             resource.disk = None;
         }
-        let evaluation = world.launch(&["server"], Recovery::Transient);
+    }
+
+    #[test]
+    fn a_create_that_was_lost_is_done_again_with_the_same_id_before_the_first_launch() {
+        let mut world = with_and_without_volume();
+        world.launch(&["server"], Recovery::None);
+        world.end();
+        let before = ids_of(&world.stored);
+        destroy_volumes(&mut world);
+        let evaluation = world.launch(&["agent"], Recovery::None);
         insta::assert_snapshot!("create_again", world.report(&evaluation));
         assert_eq!(kinds(&evaluation.accepted.unwrap()), [Type::Create, Type::LaunchGroup]);
         assert_eq!(ids_of(&world.stored), before);
+    }
+
+    #[test]
+    fn a_volume_that_was_destroyed_behind_our_back_is_not_silently_made_anew() {
+        let mut world = with_and_without_volume();
+        world.launch(&["agent"], Recovery::None);
+        world.end();
+        destroy_volumes(&mut world);
+        let evaluation = world.evaluate(&["agent"], Recovery::Transient);
+        assert!(matches!(evaluation.report.first_failure().unwrap().reason, Reason::VolumeMissing { .. }));
+        assert!(world.evaluate(&["agent"], Recovery::Permanent).accepted.is_some(), "a replace gives it up");
+    }
+
+    #[test]
+    fn a_pod_whose_volume_is_all_it_has_left_stays_with_it() {
+        let pod = PodSpec { volumes: vec![root_volume("data", 100)], ..small() };
+        let mut world = World::new(pod);
+        world.launch(&["server"], Recovery::None);
+        world.end();
+        let volume = |resource: &Resource| resource.persistence_id().is_some();
+        let kept: Vec<_> =
+            world.stored[0].executor.iter().flat_map(|one| &one.resources).filter(|one| volume(one)).collect();
+        let kept = kept[0].resource_id().unwrap();
+        let stripped = crate::state::rewrite::without_resources(&world.stored[0], |id| *id != kept).unwrap();
+        world.stored = vec![stripped];
+        let evaluation = world.evaluate(&["server"], Recovery::Transient);
+        let created = kinds(&evaluation.accepted.unwrap()).into_iter().filter(|kind| *kind == Type::Create).count();
+        assert_eq!(created, 0, "the volume is used, not made anew");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::Offer;
 pub use super::reason::{Of, Reason, Shortfall};
 use super::stage::OfferStage;
-use crate::ids::ExecutorId;
+use crate::ids::{ExecutorId, ResourceId};
 
 /// Outcome of one stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +145,22 @@ impl Report {
             let Reason::ExecutorEnding { id } = &outcome.reason else { return None };
             Some(id)
         })
+    }
+
+    /// The reservations without a volume that the pod had and the offer does not show; none while its executor is the obstacle, since
+    /// what is in use is not offered.
+    pub fn missing(&self) -> Vec<ResourceId> {
+        let obstacles = self.obstacles();
+        if obstacles.iter().any(|outcome| outcome.stage == OfferStage::Executor.as_str()) {
+            return Vec::new();
+        }
+        let missing = obstacles.into_iter().filter_map(|outcome| {
+            let (Reason::ReservedMissing { id, .. } | Reason::PortMissing { id, .. }) = &outcome.reason else {
+                return None;
+            };
+            Some(id.clone())
+        });
+        missing.collect()
     }
 
     /// The amounts that are missing, in stage order.

@@ -18,6 +18,7 @@ use crate::task::env;
 pub(super) struct Stored<'a> {
     tasks: Vec<&'a Task>,
     resources: Vec<&'a Resource>,
+    has_run: bool,
 }
 
 impl<'a> Stored<'a> {
@@ -30,6 +31,7 @@ impl<'a> Stored<'a> {
             let full = requirement.pod.task_name(&name.name);
             if let Some(task) = requirement.stored.iter().find(|task| task.name == full) {
                 stored.tasks.push(task);
+                stored.has_run |= task.status.is_some();
                 stored.add(&task.resources);
             }
         }
@@ -42,7 +44,13 @@ impl<'a> Stored<'a> {
         for executor in requirement.stored.iter().filter_map(|task| task.executor.as_ref()) {
             stored.add(&executor.resources);
         }
+        stored.has_run = requirement.stored.iter().any(|task| task.status.is_some());
         stored
+    }
+
+    /// Whether anything ever ran on it, so that its volumes may hold data.
+    pub(super) fn has_run(&self) -> bool {
+        self.has_run
     }
 
     fn add(&mut self, resources: &'a [Resource]) {

@@ -284,6 +284,21 @@ impl Cluster {
         lines
     }
 
+    /// An operator unreserves what is free of a resource, or destroys the volumes that are free.
+    pub(crate) fn unreserve(&mut self, agent: &str, name: &str) {
+        let agent = self.agents.iter_mut().find(|known| known.name == agent).unwrap();
+        let is_meant = |resource: &Resource| match (name, resource.persistence_id()) {
+            ("volume", volume) => volume.is_some(),
+            (name, volume) => volume.is_none() && resource.name == name && resource.is_dynamically_reserved(),
+        };
+        let meant: Vec<Resource> = agent.free.iter().filter(|resource| is_meant(resource)).cloned().collect();
+        assert!(!meant.is_empty(), "nothing to take away");
+        for resource in meant {
+            take(&mut agent.free, &resource).unwrap();
+            add(&mut agent.free, if name == "volume" { without_volume(&resource) } else { popped(&resource) });
+        }
+    }
+
     /// Puts a reservation under an agent that somebody else made.
     pub(crate) fn reserve_foreign(&mut self, name: &str, role: &str, labels: &[(String, String)]) {
         use mainstay_engine::resource::Reservation;

@@ -29,6 +29,7 @@
 //! | `aged URI` | the stored configurations become documents of 2017, whose pods fetch an executor from there |
 //! | `blank PATH` | the launch id in this stored TaskInfo is emptied |
 //! | `reserve AGENT ROLE [LABEL=VALUE…]` | somebody reserves 0.1 cpus there |
+//! | `unreserve AGENT NAME…` | an operator takes away the free reservations of these resources there (`volume`: destroys volumes) |
 //! | `show plans\|tree\|reservations\|waiting\|tasks\|PATH` | a look at it |
 
 use std::collections::BTreeMap;
@@ -298,6 +299,11 @@ impl World {
                     .map(|label| label.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())).unwrap())
                     .collect();
                 self.cluster.reserve_foreign(agent, role, &labels);
+            }
+            ["unreserve", agent, names @ ..] => {
+                for name in names {
+                    self.cluster.unreserve(agent, name);
+                }
             }
             ["show", what] => self.show(what),
             _ => self.fail("no such line"),

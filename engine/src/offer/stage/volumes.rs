@@ -10,15 +10,18 @@ use crate::resource::{Pool, Value};
 use crate::units::Scalar;
 
 /// Finds the volume: the very one it had, or a new one. A volume that exists keeps its size whatever the specification says.
+///
+/// One that is gone is made anew only if nothing ever ran on it: its data would be lost without a word.
 pub(in crate::offer) fn evaluate<'a>(
     volume: &'a VolumeSpec,
     stored: Option<(ResourceId, PersistenceId)>,
+    has_run: bool,
     role: &'a str,
     pool: &mut Pool<'a>,
     ids: &mut Generator,
 ) -> (Outcome, Option<Claim<'a>>) {
     match stored {
-        Some((id, volume_id)) => existing(volume, id, volume_id, pool),
+        Some((id, volume_id)) => existing(volume, id, volume_id, has_run, pool),
         None => new(volume, role, pool, ids),
     }
 }
@@ -27,6 +30,7 @@ fn existing<'a>(
     volume: &'a VolumeSpec,
     id: ResourceId,
     volume_id: PersistenceId,
+    has_run: bool,
     pool: &mut Pool<'a>,
 ) -> (Outcome, Option<Claim<'a>>) {
     let path = volume.path.clone();
@@ -38,6 +42,7 @@ fn existing<'a>(
         Some(found) if *found == volume_id => false,
         // Some other volume under our reservation: never to be used in place of ours.
         Some(_) => return missing(path, id, volume_id),
+        None if has_run => return missing(path, id, volume_id),
         None => true,
     };
     let (id_shown, volume_shown) = (id.clone(), volume_id.clone());
