@@ -18,6 +18,7 @@ pub mod proc_scan;
 pub mod process;
 pub mod proxy;
 pub mod raw_framework;
+pub mod reserved;
 pub mod scheduler;
 pub mod simulation;
 pub mod wait;

@@ -128,6 +128,14 @@ impl SchedulerUnderTest {
         self.process = None;
     }
 
+    /// Asks it to end (SIGTERM) and waits until it has: unlike one that is killed it gives its lock back.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.process()?.terminate()?;
+        self.process()?.wait_exit(START_DEADLINE).await?;
+        self.process = None;
+        Ok(())
+    }
+
     /// Starts it again with the same environment, killed before or not, and waits until its API answers.
     pub async fn restart(&mut self) -> Result<()> {
         self.process = None;
