@@ -1,12 +1,14 @@
 //! Reservations and volumes in Mesos's JSON: what they are, and what an operator does about them behind a framework's back.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::mesos::MesosCluster;
+use crate::proc_scan::Found;
 use crate::wait::wait_until;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -54,6 +56,20 @@ pub fn mentioned_ids(value: &Value) -> BTreeSet<String> {
     }
 }
 
+/// A file at the top of a volume on a MOUNT disk: seen through a task, since agents mount their disks for themselves.
+///
+/// Source: such a volume is the disk itself, without folders for role and id.
+pub fn read_on_mount(mesos: &MesosCluster, agent: usize, volume: &Value, file: &str) -> Option<String> {
+    let root = mount_root(volume)?.trim_start_matches('/');
+    let folder = format!("/agent-{agent}/");
+    let is_there = |process: &Found| process.variable("MESOS_SANDBOX").is_some_and(|path| path.contains(&folder));
+    let processes = mesos.sandbox_processes();
+    let mut inside = processes.iter().filter(|process| is_there(process));
+    inside.find_map(|process| {
+        std::fs::read_to_string(Path::new(&format!("/proc/{}/root", process.pid)).join(root).join(file)).ok()
+    })
+}
+
 /// The same reservation without its volume.
 pub fn without_volume(resource: &Value) -> Value {
     let mut bare = resource.clone();
@@ -88,16 +104,19 @@ pub async fn operate(mesos: &MesosCluster, agent: usize, what: Operate, resource
     Ok(mesos.operator(&call).await?.status.as_u16())
 }
 
+/// Sends the call until the master takes it: it may not know yet that what used the resources has ended.
+async fn taken(mesos: &MesosCluster, agent: usize, what: Operate, resources: &[Value]) -> Result<()> {
+    let is_taken = async || Ok(operate(mesos, agent, what, resources).await? == 202);
+    wait_until(&format!("the master takes {what:?}"), DEADLINE, is_taken).await
+}
+
 /// Destroys the volumes among these, unreserves all, and waits until they are gone.
 ///
-/// Errors: the master refuses, for example since they are in use.
+/// Errors: the master refuses, also after it had time to notice that nothing uses them any more.
 pub async fn take_away(mesos: &MesosCluster, agent: usize, resources: &[Value]) -> Result<()> {
     let volumes: Vec<Value> = resources.iter().filter(|one| is_volume(one)).cloned().collect();
     if !volumes.is_empty() {
-        let status = operate(mesos, agent, Operate::Destroy, &volumes).await?;
-        if status != 202 {
-            bail!("DESTROY_VOLUMES: {status}");
-        }
+        taken(mesos, agent, Operate::Destroy, &volumes).await?;
         let lost: BTreeSet<&str> = volumes.iter().filter_map(volume_id).collect();
         wait_until("the volumes are destroyed", DEADLINE, async || {
             let left = mesos.reserved_resources(agent).await?;
@@ -106,10 +125,7 @@ pub async fn take_away(mesos: &MesosCluster, agent: usize, resources: &[Value]) 
         .await?;
     }
     let bare: Vec<Value> = resources.iter().map(without_volume).collect();
-    let status = operate(mesos, agent, Operate::Unreserve, &bare).await?;
-    if status != 202 {
-        bail!("UNRESERVE_RESOURCES: {status}");
-    }
+    taken(mesos, agent, Operate::Unreserve, &bare).await?;
     let gone = resource_ids(&bare);
     wait_until("it is unreserved", DEADLINE, async || {
         Ok(resource_ids(&mesos.reserved_resources(agent).await?).is_disjoint(&gone))

@@ -132,10 +132,7 @@ async fn an_offer_whose_agent_is_gone_before_the_answer_leaves_nothing_behind() 
     let options = HelloWorld::options(&mesos, &zookeeper, &[("WORLD_COUNT", "0")]);
     let scheduler = SchedulerUnderTest::start(&options).await.unwrap();
     let mut service = HelloWorld { scheduler, mesos, zookeeper };
-    let is_active = async |mesos: &MesosCluster| {
-        Ok(mesos.frameworks().await?.first().is_some_and(|framework| framework["active"] == true))
-    };
-    service.mesos.wait_until("the scheduler is subscribed", DEADLINE, is_active).await.unwrap();
+    wait_until("it takes offers", DEADLINE, async || Ok(told(&service, "reconciliation started") > 0)).await.unwrap();
 
     behind_its_back(&mut service, 0).await;
     // It answers the offer before it reads that there is none any more.

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use mainstay_tests::hello_world::DEADLINE;
 use mainstay_tests::mesos::{AgentOptions, MesosCluster, Options};
 use mainstay_tests::proc_scan::Found;
-use mainstay_tests::reserved::{Operate, is_volume, mentioned_ids, operate, resource_id, resource_ids, take_away};
+use mainstay_tests::reserved::{
+    Operate, is_volume, mentioned_ids, operate, read_on_mount, resource_id, resource_ids, take_away,
+};
 use mainstay_tests::scheduler::{self, SchedulerUnderTest};
 use mainstay_tests::wait::{wait_for, wait_until};
 use mainstay_tests::zookeeper::ZooKeeper;
@@ -78,25 +80,18 @@ impl Desk {
         // The executors too: they would wait for the scheduler to take note of the ends.
         self.mesos.sandbox_processes().iter().filter(|found| is_of(found)).for_each(Found::kill);
         let is_over = async |mesos: &MesosCluster| {
-            let state = mesos.agent_json(0, "/state").await?;
-            let executors = state["frameworks"][0]["executors"].as_array().cloned().unwrap_or_default();
-            Ok(!executors
-                .iter()
-                .any(|one| pods.iter().any(|pod| one["id"].as_str().unwrap().contains(&format!("__{pod}__")))))
+            let containers = mesos.agent_json(0, "/containers").await?.to_string();
+            Ok(!pods.iter().any(|pod| containers.contains(&format!("__{pod}__"))))
         };
         self.mesos.wait_until("the executors have ended", DEADLINE, is_over).await.unwrap();
     }
 
+    /// How often the keeper has started on its volume; none while it has no process to look through.
     async fn starts(&self) -> usize {
-        // The disk is seen by the agent and what it runs.
-        let processes = self.mesos.task_processes("keeper-0-node");
-        let root = self.mesos.mount_root(0, 0);
-        let seen = |found: &Found| {
-            let folder = format!("/proc/{}/root{}/volumes/roles/desk-role", found.pid, root.display());
-            let volume = std::fs::read_dir(folder).ok()?.next()?.ok()?;
-            Some(std::fs::read_to_string(volume.path().join("starts")).ok()?.lines().count())
-        };
-        processes.iter().find_map(seen).unwrap_or_default()
+        let reserved = self.reserved().await;
+        let volume = reserved.iter().find(|one| is_volume(one));
+        let text = volume.and_then(|volume| read_on_mount(&self.mesos, 0, volume, "starts"));
+        text.map_or(0, |text| text.lines().count())
     }
 }
 
@@ -127,7 +122,7 @@ async fn plain_reservations_are_made_anew_and_a_lost_volume_waits_for_a_replace(
     // While it runs Mesos keeps what it stands on, and nobody notices the attempt.
     let running = of(desk.reserved().await, &keeper);
     let volume: Vec<Value> = running.iter().filter(|one| is_volume(one)).cloned().collect();
-    assert_eq!(operate(&desk.mesos, 0, Operate::Destroy, &volume).await.unwrap(), 409);
+    assert_eq!(operate(&desk.mesos, 0, Operate::Destroy, &volume).await.unwrap(), 400);
     let bare: Vec<Value> = running.iter().filter(|one| !is_volume(one)).cloned().collect();
     assert_eq!(operate(&desk.mesos, 0, Operate::Unreserve, &bare).await.unwrap(), 409);
     assert_eq!(resource_ids(&desk.reserved().await), keeper.union(&plain).cloned().collect());

@@ -6,12 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mainstay_tests::hello_world::DEADLINE;
 use mainstay_tests::mesos::{AgentOptions, MesosCluster, Options};
 use mainstay_tests::raw_framework::{RawFramework, framework_info};
-use mainstay_tests::reserved::{is_volume, label, mentioned_ids, mount_root, resource_id, resource_ids, volume_id};
+use mainstay_tests::reserved::{
+    is_volume, label, mentioned_ids, mount_root, read_on_mount, resource_id, resource_ids, volume_id,
+};
 use mainstay_tests::scheduler::{self, SchedulerUnderTest};
 use mainstay_tests::wait::wait_until;
 use mainstay_tests::zookeeper::ZooKeeper;
@@ -117,31 +119,13 @@ fn amounts(resources: &[Value]) -> BTreeMap<&str, f64> {
     sums
 }
 
-/// The lines of `starts` in each volume, by persistence id: seen through a task, since agents mount their disks for themselves.
+/// The lines of `starts` in each volume on an agent, by persistence id.
 fn starts(mesos: &MesosCluster, agent: usize, reserved: &[Value]) -> BTreeMap<String, Vec<String>> {
-    let mut found = BTreeMap::new();
-    let roots: Vec<PathBuf> = mesos
-        .sandbox_processes()
-        .iter()
-        .filter(|process| {
-            process.variable("MESOS_SANDBOX").is_some_and(|sandbox| sandbox.contains(&format!("agent-{agent}/")))
-        })
-        .map(|process| PathBuf::from(format!("/proc/{}/root", process.pid)))
-        .collect();
-    for volume in reserved.iter().filter(|one| is_volume(one)) {
-        let (Some(id), Some(root)) = (volume_id(volume), mount_root(volume)) else { continue };
-        let role = volume["reservations"].as_array().unwrap().last().unwrap()["role"].as_str().unwrap();
-        for process in &roots {
-            let file =
-                process.join(root.trim_start_matches('/')).join("volumes/roles").join(role).join(id).join("starts");
-            let file = if file.exists() { file } else { process.join(root.trim_start_matches('/')).join("starts") };
-            if let Ok(text) = fs::read_to_string(file) {
-                found.insert(id.to_owned(), text.lines().map(str::to_owned).collect());
-                break;
-            }
-        }
-    }
-    found
+    let lines = |volume: &Value| {
+        let text = read_on_mount(mesos, agent, volume, "starts")?;
+        Some((volume_id(volume)?.to_owned(), text.lines().map(str::to_owned).collect()))
+    };
+    reserved.iter().filter_map(lines).collect()
 }
 
 fn agents(disks: &[&[u32]]) -> Options {
