@@ -49,6 +49,7 @@ pub(crate) struct Asked {
     pub(crate) step: String,
     pub(crate) pod: PodInstance,
     pub(crate) standing: Standing,
+    pub(crate) last_failure: String,
 }
 
 /// Where a step stands, before offers are looked at.
@@ -78,6 +79,8 @@ pub struct Explanation {
     pub pod: PodInstance,
     /// What it waits for.
     pub waiting: Waiting,
+    /// What became of the last launch, when that has failed since its tasks were well; empty otherwise, and when nobody said.
+    pub last_failure: String,
 }
 
 /// What an unfinished step waits for. Closed: a new reason to wait is a new variant here.
@@ -104,8 +107,6 @@ pub enum Waiting {
     Delayed {
         /// When it goes on.
         until: Timestamp,
-        /// What became of the last launch; empty when nobody said.
-        why: String,
     },
     /// Another plan works on the same pod.
     OtherPlan,
@@ -154,6 +155,7 @@ impl Question {
                 phase: asked.phase.clone(),
                 step: asked.step.clone(),
                 pod: asked.pod.clone(),
+                last_failure: asked.last_failure.clone(),
                 waiting: match &asked.standing {
                     Standing::Known(waiting) => waiting.clone(),
                     Standing::Wants { wanted, rule } => {
@@ -176,10 +178,7 @@ impl fmt::Display for Explanation {
             }
             Waiting::Earlier { name } => write!(f, "waits for {name}"),
             Waiting::Held { what } => write!(f, "held by an operator; continue {what}"),
-            Waiting::Delayed { until, why } => {
-                write!(f, "held back after failures until {}", until.utc())?;
-                if why.is_empty() { Ok(()) } else { write!(f, "; the last was {why}") }
-            }
+            Waiting::Delayed { until } => write!(f, "held back after failures until {}", until.utc()),
             Waiting::OtherPlan => f.write_str("waits for another plan that works on the same pod"),
             Waiting::Ending { task } => write!(f, "waits for {task} to end"),
             Waiting::Launched { tasks } => {
@@ -191,6 +190,11 @@ impl fmt::Display for Explanation {
             }
             Waiting::Error { errors } => write!(f, "cannot be carried out: {}", errors.join("; ")),
             Waiting::Offer(search) => write!(f, "{search}"),
+        }?;
+        match (self.last_failure.as_str(), &self.waiting) {
+            ("", _) => Ok(()),
+            (failure, Waiting::Delayed { .. }) => write!(f, "; the last was {failure}"),
+            (failure, _) => write!(f, "\n  its last launch was {failure}"),
         }
     }
 }

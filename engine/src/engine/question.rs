@@ -55,6 +55,7 @@ impl Engine {
                         step: step.name.clone(),
                         pod: step.pod.clone(),
                         standing,
+                        last_failure: self.last_failure(step),
                     });
                 }
             }
@@ -66,6 +67,12 @@ impl Engine {
             seen: Arc::clone(&self.seen),
             steps,
         }
+    }
+
+    fn last_failure(&self, step: &Step) -> String {
+        let names = step.tasks.iter().map(|short| step.pod.task_name(short));
+        let mut whys = names.filter_map(|name| self.delays.why(&name)).filter(|why| !why.is_empty());
+        whys.next().unwrap_or_default().to_owned()
     }
 
     /// What a step wants from the offers, whoever's turn it is; `None` when it wants nothing, or can never have it.
@@ -91,9 +98,7 @@ impl Engine {
         Standing::Known(if !errors.is_empty() {
             Waiting::Error { errors }
         } else if let Some(until) = step.delayed_until {
-            let names = step.tasks.iter().map(|short| step.pod.task_name(short));
-            let mut whys = names.filter_map(|name| self.delays.why(&name)).filter(|why| !why.is_empty());
-            Waiting::Delayed { until, why: whys.next().unwrap_or_default().to_owned() }
+            Waiting::Delayed { until }
         } else if !step.wants_launch() {
             let tasks = step.tasks.iter().filter_map(|short| {
                 let name = step.pod.task_name(short);

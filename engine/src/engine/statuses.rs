@@ -97,7 +97,10 @@ impl Engine {
         let Some(task) = self.state.tasks.get(&task.name).map(|task| task.as_ref().clone()) else { return };
 
         if self.state.planned.contains_key(&task.pod) {
-            if proves_reservations(state) {
+            // One that the agent refuses came with its reservations. Giving them up would try the same again, there or elsewhere, and each
+            // try costs the agent an executor: the master does not hear that it never started, and has its resources in use until the
+            // agent registers anew. With them the pod waits for just those.
+            if proves_reservations(state) || task.status.as_ref().is_some_and(is_refused_by_agent) {
                 self.state.confirm_reservations(&task.pod, None, &mut effects.commit);
             } else if state.may_be_unlaunched() {
                 self.launch_fell_through(&task.pod, effects);
@@ -304,9 +307,11 @@ impl Engine {
 ///
 /// Source: an agent drops what has resource limits that none of its isolators can set, with this reason; nothing in an offer tells before.
 fn is_refused(status: &Status) -> bool {
-    let by_agent =
-        matches!(status.state, State::Dropped | State::Lost) && status.reason == Some(Reason::GcError as i32);
-    status.state == State::Error || by_agent
+    status.state == State::Error || is_refused_by_agent(status)
+}
+
+fn is_refused_by_agent(status: &Status) -> bool {
+    matches!(status.state, State::Dropped | State::Lost) && status.reason == Some(Reason::GcError as i32)
 }
 
 /// The last state of a task and what was said of it.

@@ -113,8 +113,7 @@ fn everything_a_step_waits_for_has_its_words() {
         Waiting::Reconciling { unanswered: 3 },
         Waiting::Earlier { name: text("phase node") },
         Waiting::Held { what: text("plan deploy") },
-        Waiting::Delayed { until: Timestamp(1_500_000_000_000), why: String::new() },
-        Waiting::Delayed { until: Timestamp(1_500_000_000_000), why: text("TASK_DROPPED: no such isolator") },
+        Waiting::Delayed { until: Timestamp(1_500_000_000_000) },
         Waiting::OtherPlan,
         Waiting::Ending { task: TaskId::parse("node-0-server__1").unwrap() },
         Waiting::Launched {
@@ -144,15 +143,27 @@ fn everything_a_step_waits_for_has_its_words() {
             ..Search::default()
         }),
     ];
-    let words = |waiting: &Waiting| {
+    let with_failure = |waiting: &Waiting, failure: &str| {
         let explanation = Explanation {
             plan: text("deploy"),
             phase: text("node"),
             step: text("node-0:[server]"),
             pod: PodInstance { pod_type: text("node"), index: 0 },
             waiting: waiting.clone(),
+            last_failure: text(failure),
         };
         explanation.to_string()
     };
+    let words = |waiting: &Waiting| with_failure(waiting, "");
+    let failure = "TASK_DROPPED: no such isolator";
+    assert_eq!(
+        with_failure(&Waiting::Delayed { until: Timestamp(1_500_000_000_000) }, failure),
+        "deploy node-0:[server]: held back after failures until 2017-07-14T02:40:00Z; the last was TASK_DROPPED: no such isolator"
+    );
+    assert_eq!(
+        with_failure(&Waiting::OtherPlan, failure),
+        "deploy node-0:[server]: waits for another plan that works on the same pod\n  its last launch was TASK_DROPPED: no such \
+         isolator"
+    );
     insta::assert_snapshot!("everything_waited_for", listed(&all, waiting, words, WAITING));
 }
