@@ -6,6 +6,7 @@
 //! | the same read-only; volumes of drivers; images; secrets | the launch fails and says so: the executor would see or do something else |
 //! | networks, settings of the kernel | not there; a note in the sandbox's `stderr` and in the log |
 //! | limits of processes | nothing: executors of this product set them |
+//! | resource limits of tasks | taken, and no more enforced than what tasks reserve |
 //!
 //! Invariant: nothing that is not done is passed over in silence.
 

@@ -293,7 +293,9 @@ impl Cluster {
         self.agents[agent].removing.remove(&framework_id);
         let dropped = self.reason_to_drop(agent, &key, &executor, &tasks, is_new);
         if let Some((reason, message)) = dropped {
-            if is_new || !self.agents[agent].executors.contains_key(&key) {
+            // Of one that limits are refused to the agent says nothing: the master has its resources in use until the agent registers anew.
+            let is_told = reason != Reason::GcError;
+            if is_told && (is_new || !self.agents[agent].executors.contains_key(&key)) {
                 self.master_executor_exited(agent, &key, -1);
             }
             for task in &tasks {
