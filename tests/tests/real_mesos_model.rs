@@ -365,7 +365,79 @@ fn script() -> Vec<(&'static str, Vec<Value>)> {
             vec![reserve(&[disk("j")]), create(&[with(volume("j", "v5"), pointer, new)]), unreserve(&[disk("j")])],
         ));
     }
+    many.extend(limits());
     many
+}
+
+fn with_limits(mut task: Value, limits: Value) -> Value {
+    task["limits"] = limits;
+    task
+}
+
+fn with_cgroups(mut task: Value, share: bool) -> Value {
+    task["container"] = json!({"type": "MESOS", "linux_info": {"share_cgroups": share}});
+    task
+}
+
+/// Resource limits, and the flag that they want in a group; the agents have no isolators for them.
+///
+/// Not a new executor with what such an agent refuses: the resources of that executor would be gone from all later offers.
+fn limits() -> Vec<(&'static str, Vec<Value>)> {
+    let mem = |amount: f64| json!({"mem": {"value": amount}});
+    // Of a LAUNCH into the executor that a group has started.
+    let join = |executor: &str, task: Value| {
+        let started = group(executor, std::slice::from_ref(&task));
+        launch(&[with(task, "/executor", started["launch_group"]["executor"].clone())])
+    };
+    vec![
+        ("group with limits and shared cgroups", vec![group("l1", &[with_limits(task("l1"), mem(64.0))])]),
+        (
+            "group with limits that shares cgroups aloud",
+            vec![group("l2", &[with_cgroups(with_limits(task("l2"), mem(64.0)), true)])],
+        ),
+        ("group of which one has its own cgroups", vec![group("l3", &[with_cgroups(task("l3"), false), task("l4")])]),
+        (
+            "group with a limit below the request",
+            vec![group("l5", &[with_cgroups(with_limits(task("l5"), mem(63.0)), false)])],
+        ),
+        (
+            "group with own cgroups",
+            vec![group("l6", &[with_cgroups(task("l6"), false), with_cgroups(task("l7"), false)])],
+        ),
+        (
+            "launch with a limit of an unknown name",
+            vec![launch(&[with_limits(task("l12"), json!({"disk": {"value": 64.0}}))])],
+        ),
+        (
+            "launch with a limit and no request",
+            vec![launch(&[with(with_limits(task("l13"), mem(64.0)), "/resources/1/name", json!("disk"))])],
+        ),
+        (
+            "join a group by a group alike",
+            vec![group("l14", &[with_cgroups(task("l14"), false)]), group("l14", &[with_cgroups(task("l15"), false)])],
+        ),
+        (
+            "join a group by a group that shares cgroups",
+            vec![group("l16", &[with_cgroups(task("l16"), false)]), group("l16", &[task("l17")])],
+        ),
+        (
+            "join a group that shares cgroups by one that does not",
+            vec![group("l18", &[task("l18")]), group("l18", &[with_cgroups(task("l19"), false)])],
+        ),
+        ("join a group by a launch", vec![group("l20", &[with_cgroups(task("l20"), false)]), join("l20", task("l21"))]),
+        (
+            "join a group by a launch with limits on an agent without isolators",
+            vec![
+                group("l24", &[with_cgroups(task("l24"), false)]),
+                join("l24", with_limits(task("l25"), mem(64.0))),
+                join("l24", with_limits(task("l26"), json!({"cpus": {"value": "Infinity"}}))),
+            ],
+        ),
+        (
+            "join a group by a launch with own cgroups",
+            vec![group("l22", &[with_cgroups(task("l22"), false)]), join("l22", with_cgroups(task("l23"), false))],
+        ),
+    ]
 }
 
 fn with_id(mut operation: Value, id: &str) -> Value {
@@ -537,6 +609,7 @@ async fn start_both() -> (MesosCluster, mainstay_devcluster::Running, tempfile::
     let real = MesosCluster::start(Options { agents: vec![agent], ..Options::default() }).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut options = mainstay_devcluster::Options::new(folder.path(), 1);
+    options.agents[0].has_cgroups = false;
     options.agents[0].resources =
         vec![scalar("cpus", 4.0), scalar("mem", 4096.0), scalar("disk", 10000.0), ranges("ports", &[(31000, 31009)])];
     let model = mainstay_devcluster::start(options).await.unwrap();
