@@ -8,6 +8,7 @@
 //! Invariant: at most [`AT_ONCE`] clusters of one test process run at the same time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,8 @@ pub struct AgentOptions {
     /// Sizes of its MOUNT disks in MB, beside the default resources: each a tmpfs that only the agent and its executors see. It
     /// needs root, ends with them, and is empty again when the agent is started anew.
     pub mount_disks: Vec<u32>,
+    /// The address it listens on; default loopback, which containers with a network of their own cannot reach.
+    pub address: Option<Ipv4Addr>,
     /// Any other flag, as `MESOS_<FLAG>`.
     pub environment: BTreeMap<String, String>,
 }
@@ -86,6 +89,7 @@ pub struct Task {
 #[derive(Debug)]
 struct Server {
     program: Program,
+    address: Ipv4Addr,
     port: u16,
     process: Option<Process>,
 }
@@ -193,12 +197,13 @@ impl MesosCluster {
             if let Some(domain) = agent.domain {
                 program = program.env("MESOS_DOMAIN", domain_json(&domain));
             }
-            program = program.envs(agent.environment);
-            agents.push(Server { program, port, process: None });
+            let address = agent.address.unwrap_or(Ipv4Addr::LOCALHOST);
+            program = program.env("CLUSTER_IP", address.to_string()).envs(agent.environment);
+            agents.push(Server { program, address, port, process: None });
             hostnames.push(hostname);
         }
 
-        let master = Server { program: master, port: master_port, process: None };
+        let master = Server { program: master, address: Ipv4Addr::LOCALHOST, port: master_port, process: None };
         let mut cluster = Self { master, agents, hostnames, folder: Some(folder), path, _slot: slot };
         cluster.master.spawn()?;
         for agent in &mut cluster.agents {
@@ -223,7 +228,7 @@ impl MesosCluster {
 
     /// An agent's address as a URL without a path.
     pub fn agent_url(&self, agent: usize) -> String {
-        format!("http://127.0.0.1:{}", self.agents[agent].port)
+        format!("http://{}:{}", self.agents[agent].address, self.agents[agent].port)
     }
 
     /// An agent's host name.

@@ -17,10 +17,14 @@ struct Need {
 }
 
 /// The server's jar without the package's service, which nobody would use.
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 6] = [
     Need { what: "a Java runtime", package: "default-jre-headless", found: || in_path("java") },
     Need { what: "ZooKeeper", package: "libzookeeper-java", found: || is_file("/usr/share/java/zookeeper.jar") },
     Need { what: "setpriv", package: "util-linux", found: || in_path("setpriv") },
+    // For pods with images and networks.
+    Need { what: "a static busybox", package: "busybox-static", found: || is_file("/bin/busybox") },
+    Need { what: "the CNI plugins", package: "containernetworking-plugins", found: || is_file("/usr/lib/cni/bridge") },
+    Need { what: "ip", package: "iproute2", found: || in_path("ip") },
 ];
 
 /// Installs what is missing.
