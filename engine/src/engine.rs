@@ -157,6 +157,10 @@ impl Engine {
             Event::AgentLost(agent_id) => {
                 Arc::make_mut(&mut self.seen).forget(&agent_id);
                 self.refusals.forget(&agent_id);
+                // Agents come and go under ever new ids.
+                if self.outcomes.rejected_agents.contains_key(agent_id.as_str()) {
+                    Arc::make_mut(&mut self.outcomes).rejected_agents.remove(agent_id.as_str());
+                }
                 effects.journal.push(Entry::AgentLost { agent_id });
             }
             Event::ExecutorLost { agent_id, executor_id, status } => {

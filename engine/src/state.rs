@@ -362,7 +362,8 @@ impl State {
 
     /// Role of every reservation that is known, with repetitions: of tasks, and of what was given up.
     pub fn reserved_roles(&self) -> impl Iterator<Item = &str> {
-        let of_tasks = self.tasks.values().flat_map(|task| task.reserved()).map(Resource::role);
+        let held = self.tasks.values().flat_map(|task| task.reserved());
+        let of_tasks = held.filter(|resource| resource.is_dynamically_reserved()).map(Resource::role);
         of_tasks.chain(self.releasing.values().filter_map(|given_up| given_up.role.as_deref()))
     }
 

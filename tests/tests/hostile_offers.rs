@@ -12,7 +12,7 @@ use mainstay_engine::Engine;
 use mainstay_engine::config::Config;
 use mainstay_engine::effect::{Call, Effects};
 use mainstay_engine::event::{Event, Master};
-use mainstay_engine::ids::{FrameworkId, Generator};
+use mainstay_engine::ids::{AgentId, FrameworkId, Generator};
 use mainstay_engine::journal::Entry;
 use mainstay_engine::units::Timestamp;
 use mainstay_proto::v1 as wire;
@@ -409,6 +409,20 @@ fn each_kind_of_bad_offer_is_declined_and_counted_or_its_part_is_ignored() {
             .all(|call| !matches!(call, Call::Decline { .. } | Call::Accept { .. }))
     );
     assert_eq!(engine.view().outcomes.failure_reasons.get("MalformedOffer: bad identifier"), Some(&1));
+}
+
+/// Agents come and go under ever new ids: what is counted for one ends with it.
+#[test]
+fn what_is_counted_of_an_agent_is_forgotten_with_it() {
+    let mut engine = engine();
+    let offers = vec![offer(0, vec![scalar("cpus", 0.1)]), offer(1, vec![scalar("cpus", 0.1)])];
+    check(&offers, &feed(&mut engine, offers.clone(), 10)).unwrap();
+    let before = engine.view().outcomes.clone();
+    assert_eq!(before.rejected_agents.keys().collect::<Vec<_>>(), ["a0", "a1"]);
+    engine.step(Event::AgentLost(AgentId::parse("a0").unwrap()), Timestamp(20));
+    let after = engine.view().outcomes.clone();
+    assert_eq!(after.rejected_agents.keys().collect::<Vec<_>>(), ["a1"]);
+    assert_eq!((after.rejected, &after.failure_reasons), (before.rejected, &before.failure_reasons));
 }
 
 /// An agent that is offered twice in one batch is taken at its last word; the first offer is given back for the next allocation to join.

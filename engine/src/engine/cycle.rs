@@ -316,7 +316,7 @@ impl Cycle {
             *outcomes.failure_reasons.entry(stage.to_owned()).or_default() += count;
         }
         for (agent, count) in self.rejected_agents {
-            // The agents of one cluster bound this map.
+            // The agents of one cluster bound this map: one that is lost is forgotten.
             match outcomes.rejected_agents.get_mut(agent.as_str()) {
                 Some(known) => *known += count,
                 None => drop(outcomes.rejected_agents.insert(agent.to_string(), count)),
@@ -476,6 +476,9 @@ mod tests {
         }
     }
 
+    /// What an offer has, the size of its disk, and which role it is made to.
+    type Numbers = ((u64, u64, u64), u64, u8);
+
     /// The offer made to the role below `public`, of what is set aside for that or of what is nobody's.
     fn refined(offer: Offer, is_set_aside: bool) -> Offer {
         Offer {
@@ -555,7 +558,7 @@ mod tests {
             budget in 0_usize..12,
         ) {
             // A disk of its own each, of the size wanted or not; some are made to the other of two roles, some set aside for it.
-            let one = |(at, ((millis, mem, first_port), disk, of_role)): (usize, &((u64, u64, u64), u64, u8))| {
+            let one = |(at, ((millis, mem, first_port), disk, of_role)): (usize, &Numbers)| {
                 let mut offer = offer(2 * at, *millis, *mem, *first_port);
                 offer.resources.push(fixture::mount(*disk, "/m"));
                 if *of_role < 4 {

@@ -1,7 +1,7 @@
 //! What to give back of an offer that no step has used.
 //!
 //! Not here: how long the rest is declined (the engine decides that).
-//! Invariant: only reservations of our roles with a resource id are ever touched, and those with another framework's label only when we made
+//! Invariant: only reservations with a resource id are ever touched, and those with another framework's label only when we made
 //! and gave them up ourselves: under the id of a framework that was removed since. Several services may share one role; of reservations without
 //! a framework's label, as older schedulers made them, only those of our principal are ours.
 
@@ -27,20 +27,16 @@ pub struct Owner<'a> {
 
 /// Whether a reserved resource is this framework's.
 ///
-/// Shape: a resource id; the outermost layer is dynamic, of our role or of one that we have below another, and has our label, or no
-/// framework's and our principal.
+/// Shape: a resource id; the outermost layer is dynamic and has our label, or no framework's, our principal, and our role or one that we have
+/// below another.
 pub fn is_ours(resource: &Resource, owner: Owner<'_>) -> bool {
     let principal = resource.reservations.last().and_then(|last| last.principal.as_deref());
-    is_of_role(resource, owner.role)
+    resource.is_dynamically_reserved()
         && resource.reservation_label(crate::resource::LABEL_RESOURCE_ID).is_some()
         && match resource.reservation_label(LABEL_FRAMEWORK_ID) {
             Some(framework) => framework == owner.framework_id.as_str(),
-            None => principal == Some(owner.principal),
+            None => principal == Some(owner.principal) && role::is_own(resource.role(), owner.role),
         }
-}
-
-fn is_of_role(resource: &Resource, role: &str) -> bool {
-    resource.is_dynamically_reserved() && role::is_own(resource.role(), role)
 }
 
 /// Our reservations in the offer that nothing needs; `releasing` are those we gave up ourselves.
@@ -51,7 +47,11 @@ pub fn orphans<'a>(
     releasing: &BTreeMap<ResourceId, GivenUp>,
 ) -> Vec<&'a Resource> {
     let is_given_up = |resource: &Resource| {
-        resource.resource_id().is_some_and(|id| releasing.contains_key(&id)) && is_of_role(resource, owner.role)
+        let given_up = resource.resource_id().and_then(|id| releasing.get(&id));
+        given_up.is_some_and(|given_up| match &given_up.role {
+            Some(role) => role == resource.role(),
+            None => role::is_own(resource.role(), owner.role),
+        })
     };
     offer
         .resources

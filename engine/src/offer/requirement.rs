@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::ids::{ConfigId, FrameworkId, PodInstance, ResourceId};
 use crate::offer::placement::{Counts, Rule};
 use crate::offer::role;
+use crate::resource::{LABEL_RESOURCE_ID, Resource};
 use crate::state::Task;
 
 /// Everything evaluation needs to know besides the offer. Borrowed from the engine's state for one evaluation.
@@ -48,9 +49,22 @@ pub struct Requirement<'a> {
 }
 
 impl<'a> Requirement<'a> {
-    /// Role of the pod's reservations, hence of the offers it can use.
+    /// Role of the pod's reservations, hence of the offers it can use: of those it has, also when the service has another role by now; else of
+    /// those it will have.
     pub fn role(&self) -> Cow<'a, str> {
-        role::of_pod(self.pod_spec, &self.config.role)
+        match self.held_role() {
+            Some(role) => Cow::Borrowed(role),
+            None => role::of_pod(self.pod_spec, &self.config.role),
+        }
+    }
+
+    /// Role of the reservations that the pod goes back to.
+    fn held_role(&self) -> Option<&'a str> {
+        if self.recovery == Recovery::Permanent || self.stored.iter().all(|task| task.is_permanently_failed) {
+            return None;
+        }
+        let mut held = self.stored.iter().copied().flat_map(Task::reserved);
+        held.find(|resource| resource.reservation_label(LABEL_RESOURCE_ID).is_some()).map(Resource::role)
     }
 }
 

@@ -5,6 +5,8 @@
 //! | as usual | what nobody has reserved, `*` | the service's role | DYNAMIC `role` |
 //! | `pre-reserved-role: X` | what agents hold for `X` (static) | `X/role` | STATIC `X`, DYNAMIC `X/role` |
 //!
+//! An instance that was placed while the service had another role stays with that one until it is replaced: its data is there.
+//!
 //! Not here: the choice of the service's own role (the process's settings).
 //! Invariant: a pod uses offers of its own role only, so that one accept never mixes two.
 
@@ -51,7 +53,7 @@ pub fn is_own(role: &str, main: &str) -> bool {
 pub fn all<'a>(spec: &ServiceSpec, reserved: impl Iterator<Item = &'a str>, main: &str) -> Vec<String> {
     let of_spec = spec.pods.iter().map(|pod| of_pod(pod, main).into_owned());
     let reserved = reserved.map(str::to_owned);
-    let others: BTreeSet<String> = of_spec.chain(reserved).filter(|role| role != main && is_own(role, main)).collect();
+    let others: BTreeSet<String> = of_spec.chain(reserved).filter(|role| role != main && role != UNRESERVED).collect();
     std::iter::once(main.to_owned()).chain(others).collect()
 }
 
@@ -229,7 +231,41 @@ mod tests {
         assert_eq!(all(&spec, std::iter::empty(), "r"), ["r"]);
         spec.pods.extend([of("b"), of("a"), of("b")]);
         assert_eq!(all(&spec, std::iter::empty(), "r"), ["r", "a/r", "b/r"]);
-        // What is held without a pod in the specification counts; what is not of this service does not.
-        assert_eq!(all(&spec, ["c/r", "r", "other", "b/r"].into_iter(), "r"), ["r", "a/r", "b/r", "c/r"]);
+        // What is held without a pod in the specification counts, also from when the service had another role.
+        assert_eq!(all(&spec, ["c/r", "r", "older", "b/r", "*"].into_iter(), "r"), ["r", "a/r", "b/r", "c/r", "older"]);
+    }
+
+    #[test]
+    fn a_placed_pod_keeps_the_role_it_was_placed_under_until_it_is_replaced() {
+        let wanted = ResourceSet { volumes: vec![fixture::root_volume("root", 100)], ..set("s") };
+        let mut world = World::new(PodSpec {
+            uris: Vec::new(),
+            volumes: Vec::new(),
+            resource_sets: vec![wanted],
+            tasks: vec![task("server", "s")],
+            ..pod()
+        });
+        world.launch(&["server"], Recovery::None);
+        world.end();
+        world.config.role = "newer-role".into();
+        assert_eq!(kinds(&world.launch(&["server"], Recovery::Transient).accepted.unwrap()), [Type::LaunchGroup]);
+        world.end();
+        let set = world.pod_mut().resource_sets.first_mut().unwrap();
+        (set.cpus, set.gpus) = (Some(units(1)), Some(units(1)));
+        world.master.free.push(fixture::scalar("gpus", units(1)));
+        // More of what it has, and what it did not have: all under the one role.
+        let accepted = world.launch(&["server"], Recovery::None).accepted.unwrap();
+        assert_eq!(kinds(&accepted), [Type::Reserve, Type::Reserve, Type::LaunchGroup]);
+        assert!(held(&world).iter().all(|resource| resource.role() == ROLE));
+        world.end();
+        let role =
+            |recovery| world.with_requirement(&["server"], recovery, |requirement| requirement.role().into_owned());
+        assert_eq!((role(Recovery::Transient).as_str(), role(Recovery::Permanent).as_str()), (ROLE, "newer-role"));
+
+        // What it leaves behind then is released, whatever the role of the service.
+        let offer = world.offer();
+        let framework = FrameworkId::parse("framework-1").unwrap();
+        let owner = leftover::Owner { role: "newer-role", principal: &world.spec.principal, framework_id: &framework };
+        assert_eq!(leftover::orphans(&offer, &BTreeSet::new(), owner, &BTreeMap::new()).len(), held(&world).len());
     }
 }
