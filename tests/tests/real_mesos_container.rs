@@ -57,6 +57,9 @@ fn run(program: &str, arguments: &[&str]) {
 /// Where the first version of cgroups keeps those that freeze.
 const FREEZER: &str = "/sys/fs/cgroup/freezer";
 
+/// Two tests must not mount it at once.
+static MOUNT: Mutex<()> = Mutex::new(());
+
 /// A cgroup for the containers of one agent; it goes with this value, so hold it longer than the cluster.
 struct Cgroup(String);
 
@@ -64,7 +67,6 @@ impl Cgroup {
     /// Fails on a machine where an agent could not isolate anything; mounts what is only not mounted.
     fn new(name: &str) -> Self {
         assert!(rustix::process::geteuid().is_root(), "agents that mount and isolate need root");
-        static MOUNT: Mutex<()> = Mutex::new(());
         let _alone = MOUNT.lock().unwrap();
         if !Path::new(FREEZER).join("tasks").exists() {
             fs::create_dir_all(FREEZER).unwrap_or_else(|error| panic!("cannot make {FREEZER}: {error}"));
