@@ -10,6 +10,7 @@
 //! Invariant: what fits was accepted by the model, which refuses what a master refuses.
 
 pub(crate) mod report;
+mod scout;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,8 @@ use crate::service::Service;
 const ORDERS: u64 = 8;
 /// Agents times pod instances above which fewer orders are tried.
 const LARGE: u64 = 20_000;
+/// Agents above which only those take part in a run that can be of use.
+const MANY: usize = 64;
 /// Agents named in a note.
 const NAMED: usize = 5;
 
@@ -125,13 +128,14 @@ pub(crate) fn fit(service: &Service, agents: &[AgentConfig], region: Option<&str
     let mut orders = (0, 0);
     let mut shown: Option<Outcome> = None;
     let mut tried = BTreeSet::new();
+    let scouted = if sorted.len() > MANY { Some(world::scouted(service, &sorted, master.as_ref())?) } else { None };
     for order in 0..tries {
         let agents = shuffled(&sorted, order);
         // Few agents have few orders.
         if !tried.insert(agents.iter().map(|agent| agent.hostname.clone()).collect::<Vec<_>>()) {
             continue;
         }
-        let mut outcome = world::run(service, agents, master.as_ref(), order)?;
+        let mut outcome = world::run(service, agents, scouted.as_ref(), master.as_ref(), order)?;
         orders.0 += 1;
         let is_fitting = outcome.pods.iter().all(Pod::fits);
         orders.1 += u64::from(is_fitting);

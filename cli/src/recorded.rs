@@ -25,6 +25,8 @@ use serde_json::Value;
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// Most agents of one file.
 const MAX_AGENTS: usize = 20_000;
+/// Most ranges of one resource of an agent; real ones have some hundred when much runs there.
+const MAX_RANGES: usize = 1000;
 /// Problems shown of one file.
 const MAX_SHOWN: usize = 20;
 

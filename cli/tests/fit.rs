@@ -217,6 +217,13 @@ fn what_cannot_be_used_is_said_with_its_place() {
     let mut said = String::new();
     let many =
         (0..200).map(|index| format!("- {{hostname: a{index}, cpus: x, mem: 1}}")).collect::<Vec<_>>().join("\n");
+    let ports = (0..1001).map(|at| (2 * at + 1).to_string()).collect::<Vec<_>>();
+    let fragments = format!("- {{hostname: a, cpus: 1, mem: 1, ports: '{}'}}\n", ports.join(","));
+    let ranges =
+        ports.iter().map(|port| format!(r#"{{"begin": {port}, "end": {port}}}"#)).collect::<Vec<_>>().join(",");
+    let listed = format!(
+        r#"{{"slaves": [{{"hostname": "a", "unreserved_resources_full": [{{"name": "ports", "type": "RANGES", "ranges": {{"range": [{ranges}]}}}}]}}]}}"#
+    );
     for (name, text) in [
         ("empty.yml", ""),
         ("blank.json", " \n\n"),
@@ -265,6 +272,9 @@ fn what_cannot_be_used_is_said_with_its_place() {
             r#"{"type": "OFFERS", "offers": {"offers": [{"id": {"value": "o"}, "framework_id": {"value": "f"}, "agent_id": {"value": "a"}, "hostname": "h"}]}}"#,
         ),
         ("many.yml", &many),
+        ("control.yml", "- {hostname: \"a\\nb\", cpus: 1, mem: 1}\n"),
+        ("fragments.yml", &fragments),
+        ("fragments.json", &listed),
     ] {
         let folder = Folder::new(&[("svc.yml", TWO_PODS), (name, text)]);
         said.push_str(&folder.run(&["fit", "svc.yml", "--agents", name, "--env", "DATA_COUNT=1"]));

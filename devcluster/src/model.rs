@@ -431,6 +431,13 @@ impl Cluster {
         std::mem::take(&mut self.outputs)
     }
 
+    /// Brings a further agent, which registers with the next step; gives its position.
+    pub fn add_agent(&mut self, agent: AgentConfig) -> AgentIndex {
+        self.agents.push(Agent::new(&agent));
+        self.config.agents.push(agent);
+        self.agents.len() - 1
+    }
+
     /// When [`Input::Tick`] is needed next.
     pub fn next_wakeup(&self) -> Option<Duration> {
         let agents = self.agents.iter().filter_map(Agent::next_timer);

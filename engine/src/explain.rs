@@ -39,7 +39,15 @@ pub struct Question {
     pub(crate) tasks: Arc<BTreeMap<TaskName, Arc<Task>>>,
     pub(crate) seen: Arc<Seen>,
     pub(crate) steps: Vec<Asked>,
+    /// Agents that fit, named at most.
+    pub(crate) named: usize,
 }
+
+/// Answers given so far, so that steps which want the same are searched for once.
+///
+/// Invariant: it serves questions about the same offers and tasks; whoever keeps it knows that nothing has changed.
+#[derive(Default)]
+pub struct Answers(search::Known);
 
 /// One unfinished step.
 #[derive(Debug, Clone)]
@@ -140,14 +148,47 @@ impl Question {
         self.seen.iter()
     }
 
+    /// The stored tasks of a pod instance.
+    fn tasks_of(&self, pod: &PodInstance) -> Vec<&Task> {
+        let prefix = pod.task_prefix();
+        let named_alike =
+            self.tasks.range(&prefix..).take_while(|(name, _)| name.as_str().starts_with(prefix.as_str()));
+        named_alike.map(|(_, task)| task.as_ref()).filter(|task| task.pod == *pod).collect()
+    }
+
     /// Our id at the master, once known.
     pub fn framework_id(&self) -> Option<&FrameworkId> {
         self.framework_id.as_ref()
     }
 
+    /// The same question with offers of further agents.
+    #[must_use]
+    pub fn with_offers<'o>(mut self, offers: impl IntoIterator<Item = &'o Arc<Offer>>, now: Timestamp) -> Self {
+        let seen = Arc::make_mut(&mut self.seen);
+        for offer in offers {
+            seen.share(offer, now);
+        }
+        self
+    }
+
+    /// The same question, answered with the names of so many agents that fit.
+    #[must_use]
+    pub const fn naming(mut self, named: usize) -> Self {
+        self.named = named;
+        self
+    }
+
     /// Explains the unfinished steps of the pods for which `is_wanted` holds, in the order of the plans.
     pub fn answer(&self, is_wanted: impl Fn(&PodInstance) -> bool) -> Vec<Explanation> {
-        let mut known = search::Known::default();
+        self.answer_beside(&mut Answers::default(), is_wanted)
+    }
+
+    /// As [`Self::answer`], beside what was answered before.
+    pub fn answer_beside(
+        &self,
+        Answers(known): &mut Answers,
+        is_wanted: impl Fn(&PodInstance) -> bool,
+    ) -> Vec<Explanation> {
         let steps = self.steps.iter().filter(|asked| is_wanted(&asked.pod));
         steps
             .map(|asked| Explanation {
@@ -159,7 +200,7 @@ impl Question {
                 waiting: match &asked.standing {
                     Standing::Known(waiting) => waiting.clone(),
                     Standing::Wants { wanted, rule } => {
-                        Waiting::Offer(Box::new(search::search(self, wanted, rule.as_ref(), &mut known)))
+                        Waiting::Offer(Box::new(search::search(self, wanted, rule.as_ref(), known)))
                     }
                 },
             })

@@ -8,6 +8,7 @@
 mod marathon;
 mod matcher;
 mod parse;
+mod spelling;
 
 use std::{fmt, sync::Arc};
 

@@ -222,12 +222,8 @@ async fn rules_zones_disks_and_ports_decide_where_a_pod_goes_and_why_it_does_not
         "{vault:#}"
     );
     let crowd = explained(&scheduler, "crowd-0").await;
-    assert_eq!(groups(&crowd), [("excluded by NOT (attribute rack LIKE r[1-3])", 4)], "{crowd:#}");
-    assert_eq!(
-        crowd["search"]["closest"]["changes"],
-        json!(["no constraint \"NOT (attribute rack LIKE r[1-3])\""]),
-        "{crowd:#}"
-    );
+    assert_eq!(groups(&crowd), [("excluded by rack:UNLIKE:r[1-3]", 4)], "{crowd:#}");
+    assert_eq!(crowd["search"]["closest"]["changes"], json!(["no constraint \"rack:UNLIKE:r[1-3]\""]), "{crowd:#}");
 
     // A replace gives the disk back whole.
     let old = mounts(&mesos, stores[0]).await[0].clone();

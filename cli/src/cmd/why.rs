@@ -1,13 +1,12 @@
 //! `mainstay why`: of a running service, or of offers that somebody recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mainstay_api::placement::Step;
 use mainstay_scheduler::engine::Engine;
 use mainstay_scheduler::engine::ids::{FrameworkId, Generator, PodInstance};
-use mainstay_scheduler::engine::limits::SEEN_OFFERS;
 use mainstay_scheduler::engine::offer::Offer;
 use mainstay_scheduler::engine::units::Timestamp;
 use mainstay_scheduler::http::v1::placement::to_wire;
@@ -88,8 +87,10 @@ impl Why {
             let note = format!("the offers were made to the role {other}, the service has {has} {}", roles.join(", "));
             author::tell(context.err, "note", &[note]);
         }
-        if offers.len() > SEEN_OFFERS {
-            let note = format!("{} offers; the last {SEEN_OFFERS} are looked at, as the scheduler does", offers.len());
+        let agents: BTreeSet<_> = offers.iter().map(|offer| (&offer.agent_id, &offer.allocation_role)).collect();
+        let older = offers.len() - agents.len();
+        if older > 0 {
+            let note = format!("{} offers of {} agents; the last of each counts", offers.len(), agents.len());
             author::tell(context.err, "note", &[note]);
         }
         let pods = service.spec.pods.iter().map(|pod| (pod.pod_type.clone(), pod.count)).collect();

@@ -141,3 +141,58 @@ pods:
     let hosts: BTreeSet<&str> = outcome.pods.iter().map(|pod| pod.place.as_ref().unwrap().hostname.as_str()).collect();
     assert_eq!(hosts.len(), 100);
 }
+
+#[test]
+fn of_many_agents_those_that_are_of_use_are_found() {
+    let spec = "\
+name: many
+pods:
+  few:
+    count: 2
+    placement: '[[\"rack\", \"LIKE\", \"s.*\"]]'
+    tasks:
+      t: {goal: RUNNING, cmd: run, cpus: 1, memory: 512}
+  none:
+    count: 3
+    tasks:
+      init: {goal: FINISH, cmd: run, cpus: 9, memory: 512}
+      t: {goal: RUNNING, cmd: run, cpus: 9, memory: 512}
+  most:
+    count: 60
+    placement: '[[\"hostname\", \"UNIQUE\"]]'
+    tasks:
+      t: {goal: RUNNING, cmd: run, cpus: 1, memory: 512}
+plans:
+  deploy:
+    strategy: serial
+    phases:
+      few: {strategy: serial, pod: few}
+      none: {strategy: serial, pod: none, steps: [{default: [[init], [t]]}]}
+      most: {strategy: serial, pod: most}
+";
+    let lines = [
+        "- {hostname: a, count: 150, cpus: 2, mem: 1024, disk: 2000}\n".to_owned(),
+        "- {hostname: z, count: 2, cpus: 2, mem: 1024, disk: 2000, attributes: {rack: s1}}\n".to_owned(),
+        "- {hostname: gpu, cpus: 20, mem: 1024, disk: 2000, gpus: 1}\n".to_owned(),
+    ];
+    let outcome = fit(&service(spec), &agents(&lines), None).unwrap();
+    let text = report::text(&outcome);
+    assert_eq!(outcome.orders, (2, 0), "{text}");
+    assert_eq!(outcome.left.len(), 153);
+    for pod in &outcome.pods {
+        let host = pod.place.as_ref().map(|place| place.hostname.as_str());
+        match pod.name.split_once('-').unwrap().0 {
+            "few" => assert!(host.is_some_and(|host| host.starts_with("z-")), "{text}"),
+            "none" => {
+                assert_eq!((host, pod.waiting.len()), (None, 2), "{text}");
+                let told = pod.waiting.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                assert!(told.contains("none of 152 agents fits"), "{told}");
+            }
+            _ => assert!(host.is_some() && pod.fits(), "{text}"),
+        }
+    }
+    let hosts: BTreeSet<&str> =
+        outcome.pods.iter().filter_map(|pod| Some(pod.place.as_ref()?.hostname.as_str())).collect();
+    assert!(hosts.len() >= 60, "{text}");
+    assert_eq!(outcome.notes, ["not offered: gpu, with GPUs, and the service asks for none"]);
+}

@@ -1,6 +1,12 @@
 //! One run: the engine, the model of the cluster and executors without processes on one virtual clock, without any delay between them.
+//!
+//! Of a large cluster the model starts without agents. Whenever nothing goes on, the engine is asked which of the agents outside would do, and some of
+//! those join; the others would only have been refused. So what a run costs grows by what is launched and, once for each kind of step, by agents.
+//!
+//! Invariant: an agent stays outside only while no step that has its turn fits there.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_devcluster::fake_executor::{FakeExecutors, TaskScript};
@@ -12,8 +18,9 @@ use mainstay_scheduler::engine::Engine;
 use mainstay_scheduler::engine::command::{Answer, Command, PlanVerb};
 use mainstay_scheduler::engine::effect::Effects;
 use mainstay_scheduler::engine::event::Event;
-use mainstay_scheduler::engine::explain::{Explanation, Waiting};
-use mainstay_scheduler::engine::ids::{Generator, PodInstance};
+use mainstay_scheduler::engine::explain::{Answers, Explanation, Question, Waiting};
+use mainstay_scheduler::engine::ids::{AgentId, Generator, PodInstance};
+use mainstay_scheduler::engine::offer::Offer;
 use mainstay_scheduler::engine::plan::{Plan, Status, Step};
 use mainstay_scheduler::engine::resource::Resource;
 use mainstay_scheduler::engine::state::Task;
@@ -22,6 +29,7 @@ use mainstay_scheduler::mesos::convert::{self, Incoming};
 use mainstay_scheduler::spec::Goal;
 use prost::Message as _;
 
+use super::scout::{self, Offers};
 use super::{Left, Outcome, Place, Pod, Volume};
 use crate::service::Service;
 
@@ -33,6 +41,11 @@ const DEPLOY: &str = "deploy";
 const EPOCH: u64 = 1_700_000_000_000;
 /// The one connection of the scheduler.
 const CONN: u64 = 1;
+
+/// Agents named where a step fits.
+const EXAMPLES: usize = 5;
+/// Agents that join at once for one kind of step.
+const JOINING: usize = 48;
 
 type Script = Box<dyn FnMut(&wire::TaskInfo, &mut Rng) -> TaskScript>;
 
@@ -48,33 +61,64 @@ struct World {
     refusal: Option<String>,
     /// Agents that were offered.
     offered: BTreeSet<String>,
+    /// Names of the agents that have joined, by their position.
+    names: Vec<String>,
+    /// Those that have not, in the order in which they would, with what they offer.
+    outside: Vec<(AgentConfig, Vec<Arc<Offer>>)>,
     events_left: u64,
     callers: u64,
 }
 
-/// Deploys a service on agents that offer in this order.
+/// What the engine is started with, in every run.
+fn start(service: &Service, seed: u64) -> Result<(Engine, Effects), String> {
+    let spec = service.spec.clone();
+    let config = service.settings.engine(&spec, "scheduler", 8080);
+    let ids = Generator::seeded(u128::from(seed));
+    let (mut engine, effects) = Engine::start(config, spec, BTreeMap::new(), ids, timestamp(Duration::ZERO))
+        .map_err(|error| format!("the service cannot be started: {error}"))?;
+    engine.remember_offers(usize::MAX);
+    Ok((engine, effects))
+}
+
+/// What each agent offers the service while nothing runs.
+///
+/// Errors: the engine does not start, or the model refuses the service.
+pub(super) fn scouted(
+    service: &Service,
+    agents: &[AgentConfig],
+    master: Option<&wire::DomainInfo>,
+) -> Result<Offers, String> {
+    let (engine, _) = start(service, 0)?;
+    let identity = service.settings.identity(engine.spec(), engine.state());
+    scout::offers(agents, master, &identity.framework_info(None))
+}
+
+/// Deploys a service on agents that offer in this order; with `scouted` given they join as they are needed.
 ///
 /// Errors: the engine does not start, or engine and model disagree, which is a fault of ours.
 pub(super) fn run(
     service: &Service,
     agents: Vec<AgentConfig>,
+    scouted: Option<&Offers>,
     master: Option<&wire::DomainInfo>,
     seed: u64,
 ) -> Result<Outcome, String> {
-    let names: Vec<String> = agents.iter().map(|agent| agent.hostname.clone()).collect();
-    let mut config = Config::new(agents, seed);
+    let (inside, outside) = match scouted {
+        Some(scouted) => {
+            (Vec::new(), agents.into_iter().enumerate().map(|one| waiting_outside(one, scouted)).collect())
+        }
+        None => (agents, Vec::<(AgentConfig, Vec<Arc<Offer>>)>::new()),
+    };
+    let names: Vec<String> = inside.iter().map(|agent| agent.hostname.clone()).collect();
+    let instances: u64 = service.spec.pods.iter().map(|pod| u64::from(pod.count)).sum();
+    let events_left = 100_000 + 1000 * ((inside.len() + outside.len()) as u64 + instances);
+    let mut config = Config::new(inside, seed);
     config.master_domain = master.cloned();
-    let now = Duration::ZERO;
-    let spec = service.spec.clone();
-    let instances: u64 = spec.pods.iter().map(|pod| u64::from(pod.count)).sum();
-    let engine_config = service.settings.engine(&spec, "scheduler", 8080);
-    let ids = Generator::seeded(u128::from(seed));
-    let (engine, effects) = Engine::start(engine_config, spec, BTreeMap::new(), ids, timestamp(now))
-        .map_err(|error| format!("the service cannot be started: {error}"))?;
+    let (engine, effects) = start(service, seed)?;
     let mut world = World {
-        now,
+        now: Duration::ZERO,
         executors: FakeExecutors::new(seed, script(service)),
-        events_left: 100_000 + 1000 * (names.len() as u64 + instances),
+        events_left,
         cluster: Cluster::new(config),
         engine,
         wake_at: None,
@@ -82,12 +126,26 @@ pub(super) fn run(
         inbox: VecDeque::new(),
         refusal: None,
         offered: BTreeSet::new(),
+        names,
+        outside,
         callers: 0,
     };
     world.perform(effects)?;
     world.subscribe(service)?;
     let waiting = world.deploy(instances)?;
-    Ok(world.outcome(service, &names, waiting))
+    Ok(world.outcome(service, scouted, waiting))
+}
+
+/// An agent with what it offers, under an id of its own that sorts by its place in the order.
+fn waiting_outside((at, agent): (usize, AgentConfig), scouted: &Offers) -> (AgentConfig, Vec<Arc<Offer>>) {
+    let id = AgentId::parse(format!("outside-{at:05}"));
+    let mut offers = scouted.get(&agent.hostname).cloned().unwrap_or_default();
+    if let Ok(id) = id {
+        for offer in &mut offers {
+            Arc::make_mut(offer).agent_id = id.clone();
+        }
+    }
+    (agent, offers)
 }
 
 fn timestamp(now: Duration) -> Timestamp {
@@ -125,29 +183,39 @@ impl World {
     /// Runs until everything is deployed or nothing more can be; gives what had to be passed over.
     fn deploy(&mut self, instances: u64) -> Result<Vec<Explanation>, String> {
         let mut passed_over = Vec::new();
-        // Every round either opens a gate or passes a step over; a pod instance has a few steps.
-        for _ in 0..(100 + 10 * instances) {
+        // Every round opens a gate, lets agents join or passes a step over; a pod instance has a few steps.
+        for _ in 0..(100 + 10 * instances + self.outside.len() as u64) {
             self.run_until_quiet()?;
             if self.plan().is_none_or(|plan| plan.status() == Status::Complete) {
                 return Ok(passed_over);
             }
-            let all = self.engine.question().answer(|_| true);
+            let question = self.engine.question();
+            let question = self.of_all(question);
+            let mut answers = Answers::default();
+            let all = question.answer_beside(&mut answers, |_| true);
+            // What the engine keeps it need not copy before it changes it.
+            drop(question);
             let open: Vec<Explanation> = all.into_iter().filter(|one| one.plan == DEPLOY).collect();
             let mut is_going_on = false;
             for one in open.iter().filter(|one| matches!(one.waiting, Waiting::Held { .. })) {
                 is_going_on |= self.release(&one.phase)?;
             }
-            if is_going_on {
+            if is_going_on || self.join(&open)? {
                 continue;
             }
             let stuck: Vec<&Explanation> =
                 open.iter().filter(|one| matches!(one.waiting, Waiting::Offer(_) | Waiting::Error { .. })).collect();
-            for one in &stuck {
+            // Last ones first: a step that is passed over gives the next one its turn.
+            let following = self.following(&stuck, &mut answers);
+            let all: Vec<Explanation> = stuck.into_iter().cloned().chain(following).collect();
+            let told = passed_over.len();
+            for one in all.into_iter().rev() {
                 if self.pass_over(&one.phase, &one.step)? {
                     is_going_on = true;
-                    passed_over.push((*one).clone());
+                    passed_over.push(one);
                 }
             }
+            passed_over[told..].reverse();
             if !is_going_on {
                 if let Some(refusal) = &self.refusal {
                     return Err(format!("the model of Mesos refuses what the scheduler asks for: {refusal}"));
@@ -157,6 +225,58 @@ impl World {
             }
         }
         Err("the deployment goes in circles".to_owned())
+    }
+
+    /// A question over every agent, those that have not joined included.
+    fn of_all(&self, question: Question) -> Question {
+        let offers = self.outside.iter().flat_map(|(_, offers)| offers);
+        question.with_offers(offers, timestamp(self.now)).naming(EXAMPLES.max(self.names.len() + JOINING))
+    }
+
+    /// Lets some agents join on which steps fit that have their turn; false when there are none.
+    fn join(&mut self, open: &[Explanation]) -> Result<bool, String> {
+        let fitting: BTreeSet<&str> = open
+            .iter()
+            .filter_map(|one| if let Waiting::Offer(search) = &one.waiting { Some(&search.fitting) } else { None })
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        let (joining, outside): (Vec<_>, Vec<_>) = std::mem::take(&mut self.outside)
+            .into_iter()
+            .partition(|(agent, _)| fitting.contains(agent.hostname.as_str()));
+        self.outside = outside;
+        if joining.is_empty() {
+            return Ok(false);
+        }
+        for (agent, _) in joining {
+            self.names.push(agent.hostname.clone());
+            self.cluster.add_agent(agent);
+        }
+        self.input(Input::Tick)?;
+        self.deliver()?;
+        Ok(true)
+    }
+
+    /// The steps behind those that fit nowhere which fit nowhere either, as far as they follow without a gap: nothing is launched in between that
+    /// could make them fit.
+    fn following(&mut self, stuck: &[&Explanation], answers: &mut Answers) -> Vec<Explanation> {
+        let is_hopeless = |one: &Explanation| matches!(&one.waiting, Waiting::Offer(search) if search.fits == 0);
+        let phases: BTreeSet<&str> =
+            stuck.iter().filter(|one| is_hopeless(one)).map(|one| one.phase.as_str()).collect();
+        if phases.is_empty() {
+            return Vec::new();
+        }
+        let outlook = self.engine.outlook();
+        let all = self.of_all(outlook).answer_beside(answers, |_| true);
+        let mut following = Vec::new();
+        for phase in phases {
+            let of_phase = all.iter().filter(|one| one.plan == DEPLOY && one.phase == phase);
+            let is_stuck =
+                |one: &Explanation| stuck.iter().any(|known| known.phase == one.phase && known.step == one.step);
+            let from_first = of_phase.skip_while(|one| !is_stuck(one));
+            following.extend(from_first.take_while(|one| is_hopeless(one)).filter(|one| !is_stuck(one)).cloned());
+        }
+        following
     }
 
     fn plan(&self) -> Option<&Plan> {
@@ -297,7 +417,8 @@ impl World {
         }
     }
 
-    fn outcome(&self, service: &Service, names: &[String], waiting: Vec<Explanation>) -> Outcome {
+    fn outcome(&self, service: &Service, scouted: Option<&Offers>, waiting: Vec<Explanation>) -> Outcome {
+        let names = &self.names;
         let planned: BTreeSet<&PodInstance> = self
             .plan()
             .iter()
@@ -323,16 +444,17 @@ impl World {
         }
         let used: BTreeSet<&str> = pods.iter().filter_map(|pod| Some(pod.place.as_ref()?.hostname.as_str())).collect();
         let role = service.settings.role(&service.spec);
-        let left = names.iter().enumerate().map(|(at, name)| self.left(at, name, used.contains(name.as_str()), &role));
-        let left = left.collect();
-        Outcome {
-            service: service.spec.name.clone(),
-            pods,
-            left,
-            orders: (1, 1),
-            never_offered: names.iter().filter(|name| !self.offered.contains(*name)).cloned().collect(),
-            notes: Vec::new(),
-        }
+        let inside = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| left(&self.cluster.unused(at), name, used.contains(name.as_str()), &role));
+        let outside = self.outside.iter().map(|(agent, _)| left(&agent.resources, &agent.hostname, false, &role));
+        let is_offered =
+            |name: &String| scouted.map_or_else(|| self.offered.contains(name), |offers| offers.contains_key(name));
+        let all = names.iter().chain(self.outside.iter().map(|(agent, _)| &agent.hostname));
+        let never_offered = all.filter(|name| !is_offered(name)).cloned().collect();
+        let left = inside.chain(outside).collect();
+        Outcome { service: service.spec.name.clone(), pods, left, orders: (1, 1), never_offered, notes: Vec::new() }
     }
 
     fn place(&self, instance: &PodInstance, names: &[String]) -> Option<Place> {
@@ -356,35 +478,36 @@ impl World {
         volumes.sort();
         Some(Place { hostname: names.get(agent)?.clone(), ports, volumes })
     }
+}
 
-    fn left(&self, agent: usize, hostname: &str, is_used: bool, role: &str) -> Left {
-        let mut left = Left {
-            hostname: hostname.to_owned(),
-            is_used,
-            amounts: BTreeMap::new(),
-            ports: Vec::new(),
-            mounts: Vec::new(),
-        };
-        for resource in self.cluster.unused(agent) {
-            if resources::is_dynamically_reserved(&resource) || !resources::is_allocatable_to(&resource, role) {
-                continue;
-            }
-            let amount = Scalar::from_millis(resources::scalar_millis(&resource).max(0) as u64);
-            if let Some(ranges) = resource.ranges.as_ref().filter(|_| resource.name == "ports") {
-                left.ports.extend(ranges.range.iter().map(|range| (range.begin, range.end)));
-            } else if let Some(source) = resources::disk_source(&resource) {
-                let mount = source.mount.as_ref().and_then(|mount| mount.root.clone());
-                let path = || source.path.as_ref().and_then(|path| path.root.clone());
-                left.mounts.push((mount.or_else(path).unwrap_or_default(), amount));
-            } else if resource.scalar.is_some() {
-                let sum = left.amounts.entry(resource.name.clone()).or_default();
-                *sum = sum.plus(amount);
-            }
+/// What of these resources the service may still have.
+fn left(resources: &[wire::Resource], hostname: &str, is_used: bool, role: &str) -> Left {
+    let mut left = Left {
+        hostname: hostname.to_owned(),
+        is_used,
+        amounts: BTreeMap::new(),
+        ports: Vec::new(),
+        mounts: Vec::new(),
+    };
+    for resource in resources {
+        if resources::is_dynamically_reserved(resource) || !resources::is_allocatable_to(resource, role) {
+            continue;
         }
-        left.ports.sort_unstable();
-        left.mounts.sort();
-        left
+        let amount = Scalar::from_millis(resources::scalar_millis(resource).max(0) as u64);
+        if let Some(ranges) = resource.ranges.as_ref().filter(|_| resource.name == "ports") {
+            left.ports.extend(ranges.range.iter().map(|range| (range.begin, range.end)));
+        } else if let Some(source) = resources::disk_source(resource) {
+            let mount = source.mount.as_ref().and_then(|mount| mount.root.clone());
+            let path = || source.path.as_ref().and_then(|path| path.root.clone());
+            left.mounts.push((mount.or_else(path).unwrap_or_default(), amount));
+        } else if resource.scalar.is_some() {
+            let sum = left.amounts.entry(resource.name.clone()).or_default();
+            *sum = sum.plus(amount);
+        }
     }
+    left.ports.sort_unstable();
+    left.mounts.sort();
+    left
 }
 
 fn volume(resource: &Resource) -> Option<Volume> {

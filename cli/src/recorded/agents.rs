@@ -14,7 +14,7 @@ use mainstay_proto::v1::{self, Attribute, Resource, value};
 use mainstay_scheduler::spec::Scalar;
 
 use super::tree::{self, Node, Place, Value};
-use super::{EXPECTED, MAX_AGENTS, Problems, Read, Recorded};
+use super::{EXPECTED, MAX_AGENTS, MAX_RANGES, Problems, Read, Recorded};
 
 /// Ports of an agent that does not name any.
 const DEFAULT_PORTS: (u64, u64) = (31_000, 32_000);
@@ -172,7 +172,8 @@ impl List<'_, '_> {
                 None
             }
         };
-        for hostname in self.hostnames(hostname, &entries) {
+        // What has no name has been told already.
+        for hostname in self.hostnames(hostname, &entries).into_iter().filter(|hostname| !hostname.is_empty()) {
             if let Some(line) = self.names.insert(hostname.clone(), item.place.line) {
                 self.problem(item.place, &format!("hostname {hostname:?} is given twice, first in line {line}"));
                 // Of a hundred equal ones one message is enough.
@@ -287,6 +288,10 @@ impl List<'_, '_> {
     fn text(&mut self, entries: &Entries<'_>, key: &str) -> Option<String> {
         let node = entries.get(key)?;
         match &node.value {
+            Value::Scalar(text) if text.chars().any(char::is_control) => {
+                self.problem(node.place, &format!("{key}: {text:?} has control characters"));
+                None
+            }
             Value::Scalar(text) if !text.trim().is_empty() && text.len() <= 255 => Some(text.trim().to_owned()),
             Value::Scalar(_) | Value::List(_) | Value::Map(_) => {
                 self.problem(node.place, &format!("{key} must be text of 1 to 255 bytes"));
@@ -327,6 +332,10 @@ impl List<'_, '_> {
             Value::Map(_) => vec![("", node.place)],
         };
         let mut ports = Vec::new();
+        if texts.len() > MAX_RANGES {
+            self.problem(node.place, &format!("ports: {} ranges; at most {MAX_RANGES} are read", texts.len()));
+            return ports;
+        }
         for (text, place) in texts {
             let (begin, end) = text.split_once('-').unwrap_or((text, text));
             let number = |text: &str| text.trim().parse::<u64>().ok().filter(|port| (1..=65_535).contains(port));

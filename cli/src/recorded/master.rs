@@ -12,7 +12,7 @@ use mainstay_scheduler::engine::resource;
 use serde_json::Value;
 
 use super::agents::attribute;
-use super::{MAX_AGENTS, Problems, Read, Recorded};
+use super::{MAX_AGENTS, MAX_RANGES, Problems, Read, Recorded};
 
 /// Lists with everything an agent has.
 const UNRESERVED: &str = "unreserved_resources_full";
@@ -105,6 +105,9 @@ fn list_of(list: &Value, key: &str) -> Result<Vec<Resource>, String> {
     let list = list.as_array().ok_or_else(|| format!("{key} is no list"))?;
     let read = |(index, value): (usize, &Value)| {
         let mut resource: Resource = from_json("mesos.v1.Resource", value)?;
+        if let Some(ranges) = resource.ranges.as_ref().filter(|ranges| ranges.range.len() > MAX_RANGES) {
+            return Err(format!("{} ranges; at most {MAX_RANGES} are read", ranges.range.len()));
+        }
         resources::upgrade(&mut resource);
         resource::Resource::from_wire(&resource).map_err(|error| error.to_string())?;
         Ok((index, resource))

@@ -53,11 +53,13 @@ impl Cluster {
         for framework in self.master.frameworks.values_mut() {
             framework.filters.retain(|filter| filter.until > now);
         }
+        // While nobody takes offers there is no need to know what is free.
+        let has_takers = !self.candidates().is_empty();
         let agents: Vec<String> = self
             .master
             .agents
             .iter()
-            .filter(|(id, agent)| agent.connected && only.is_none_or(|only| only == id.as_str()))
+            .filter(|(id, agent)| has_takers && agent.connected && only.is_none_or(|only| only == id.as_str()))
             .map(|(id, _)| id.clone())
             .collect();
         let mut made: std::collections::BTreeMap<String, Vec<v1::Offer>> = std::collections::BTreeMap::new();

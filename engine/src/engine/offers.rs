@@ -15,7 +15,7 @@ use crate::ids::{AgentId, OfferId, PodInstance, ResourceId, TaskId, TaskName};
 use crate::journal::Entry;
 use crate::limits::{
     ACCEPT_REMAINDER, MALFORMED_TOLD, MISSING_AFTER_OFFERS, OUTCOMES_KEPT, RELEASE_SWEEP, RELEASED_AFTER_OFFERS,
-    REPORTS_PER_CYCLE, SEEN_OFFERS,
+    REPORTS_PER_CYCLE,
 };
 use crate::offer::Offer;
 use crate::offer::leftover;
@@ -378,7 +378,7 @@ impl Engine {
             self.state.releasing.values().map(|given_up| given_up.agent_id.clone()).collect();
         let mut unused = Vec::new();
         // No more are kept than these, so a flood of offers costs no more either.
-        let kept_from = offers.len().saturating_sub(SEEN_OFFERS);
+        let kept_from = offers.len().saturating_sub(self.seen.most());
         for (at, (offer, why)) in offers.into_iter().enumerate() {
             let orphans = match owner {
                 Some(owner) if !self.is_partly_unreadable => {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Engine, RECOVERY};
+use crate::explain::search::EXAMPLES;
 use crate::explain::{Asked, Question, Seen, Standing, Waiting};
 use crate::ids::FrameworkId;
 use crate::offer::Offer;
@@ -17,6 +18,16 @@ impl Engine {
         self.ask(false)
     }
 
+    /// The question as if every unfinished step's turn had come, so that what follows a step that fits nowhere can be judged too.
+    pub fn outlook(&mut self) -> Question {
+        self.ask(true)
+    }
+
+    /// Keeps the last offers of at most so many agents for explanations.
+    pub fn remember_offers(&mut self, most: usize) {
+        Arc::make_mut(&mut self.seen).hold(most);
+    }
+
     /// The question for offers that somebody recorded: each unfinished step is held against them as if its turn had come and nothing else
     /// were in its way. Nothing is launched, so that every step sees every offer.
     pub fn question_on(
@@ -25,7 +36,7 @@ impl Engine {
         framework_id: FrameworkId,
         now: Timestamp,
     ) -> Question {
-        let mut seen = Seen::default();
+        let mut seen = Seen::holding(usize::MAX);
         for offer in offers {
             seen.put(offer, now);
         }
@@ -66,6 +77,7 @@ impl Engine {
             tasks: Arc::clone(&self.state.tasks),
             seen: Arc::clone(&self.seen),
             steps,
+            named: EXAMPLES,
         }
     }
 

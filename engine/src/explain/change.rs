@@ -11,7 +11,7 @@ use super::obstacle;
 use crate::ids::{Generator, ResourceId};
 use crate::offer::Offer;
 use crate::offer::evaluate::evaluate;
-use crate::offer::placement::{Counts, Rule};
+use crate::offer::placement::{Counts, Key, Matcher, Rule};
 use crate::offer::report::{Reason, Shortfall};
 use crate::offer::requirement::{Recovery, Requirement};
 use crate::offer::role;
@@ -79,6 +79,13 @@ pub enum Change {
     WithoutRule {
         /// That part.
         rule: Rule,
+        /// As its author writes it.
+        spelled: String,
+    },
+    /// Ask for the region of the agent.
+    AskRegion {
+        /// Its name.
+        region: String,
     },
     /// Nothing: a reservation without a volume that somebody took away is made anew once several offers did not show it.
     ReserveAnew {
@@ -175,7 +182,12 @@ impl Trial {
                 let disk = Disk { source: Some(source), ..Disk::default() };
                 self.add("disk", Value::Scalar(*size), &below, Some(disk));
             }
-            (Change::WithoutRule { rule }, _) => {
+            (Change::AskRegion { region }, _) => {
+                let asked = Rule::Match { key: Key::Region, matcher: Matcher::Exact(region.clone()) };
+                let parts = self.rule.iter().flat_map(obstacle::parts).cloned();
+                self.rule = Some(Rule::And(parts.chain([asked]).collect()));
+            }
+            (Change::WithoutRule { rule, .. }, _) => {
                 let parts: Vec<Rule> =
                     self.rule.iter().flat_map(obstacle::parts).filter(|part| *part != rule).cloned().collect();
                 self.rule = match parts.len() {
@@ -332,8 +344,14 @@ fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial) -> Opt
         _ => {
             let counts = Counts::default();
             let tried = Requirement { placement: trial.rule.as_ref(), counts: &counts, ..requirement.clone() };
-            let rule = obstacle::excluding(&tried, &trial.offer).into_iter().next()?.clone();
-            Some(Change::WithoutRule { rule })
+            if let Some(rule) = obstacle::excluding(&tried, &trial.offer).into_iter().next().cloned() {
+                let spelled = rule.spelled(&pod.pod_type);
+                return Some(Change::WithoutRule { rule, spelled });
+            }
+            match reason {
+                Reason::RegionRemote { found, .. } => Some(Change::AskRegion { region: found.clone() }),
+                _ => None,
+            }
         }
     }
 }
@@ -415,7 +433,8 @@ impl fmt::Display for Change {
             Self::AddMount { path, size, profiles } => {
                 write!(f, "a MOUNT disk of profile {} and at least {size} MB for volume {path}", profiles.join(" or "))
             }
-            Self::WithoutRule { rule } => write!(f, "no constraint \"{rule}\""),
+            Self::WithoutRule { spelled, .. } => write!(f, "no constraint \"{spelled}\""),
+            Self::AskRegion { region } => write!(f, "the constraint \"@region:IS:{region}\""),
             Self::ReserveAnew { resources } => {
                 let mut names: Vec<&str> = resources.iter().map(|resource| resource.name.as_str()).collect();
                 names.sort_unstable();
@@ -510,8 +529,14 @@ mod tests {
         check(
             &ruled,
             agent(4000, 4096, 4096),
-            "no constraint \"NOT (hostname LIKE host.*)\"; no constraint \"zone IS z\"",
+            "no constraint \"hostname:UNLIKE:host.*\"; no constraint \"@zone:IS:z\"",
         );
+        // The offer is of the region `west`.
+        let mut elsewhere = one(vec![set("s")]);
+        elsewhere.local_region = Some("east".into());
+        check(&elsewhere, agent(4000, 4096, 4096), "the constraint \"@region:IS:west\"");
+        elsewhere.pod_mut().placement = Rule::parse("hostname:UNIQUE", "hello").unwrap();
+        check(&elsewhere, agent(500, 4096, 4096), "the constraint \"@region:IS:west\"; cpus 0.4 instead of 0.5 in s");
     }
 
     #[test]

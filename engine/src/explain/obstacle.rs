@@ -40,8 +40,13 @@ pub enum Obstacle {
     },
     /// A part of the placement rule.
     Excluded {
-        /// That part, in words.
+        /// That part, as its author writes it.
         rule: String,
+    },
+    /// The agent is in another region, and the placement rule says nothing of regions.
+    OtherRegion {
+        /// Where it is.
+        region: String,
     },
     /// Something that is reserved for the pod is not in the offer.
     ReservationAbsent {
@@ -73,12 +78,22 @@ impl Found {
 }
 
 /// Every obstacle of an evaluation that failed, in stage order, each once.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the report's own words serve for the rest")]
 pub(super) fn of_report(report: &Report, requirement: &Requirement<'_>, offer: &Offer) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for outcome in report.outcomes.iter().filter(|outcome| !outcome.passed) {
         if outcome.stage == OfferStage::Placement.as_str() {
             let rules = excluding(requirement, offer).into_iter();
-            found.extend(rules.map(|rule| Found::new(Obstacle::Excluded { rule: rule.to_string() })));
+            let before = found.len();
+            let spelled = |rule: &Rule| rule.spelled(&requirement.pod.pod_type);
+            found.extend(rules.map(|rule| Found::new(Obstacle::Excluded { rule: spelled(rule) })));
+            // A region that no rule is about, or a rule of nothing.
+            if found.len() == before {
+                found.push(match &outcome.reason {
+                    Reason::RegionRemote { found, .. } => Found::new(Obstacle::OtherRegion { region: found.clone() }),
+                    reason => Found::new(Obstacle::Other { stage: outcome.stage, text: reason.to_string() }),
+                });
+            }
             continue;
         }
         for obstacle in outcome.obstacles() {
@@ -169,6 +184,7 @@ impl fmt::Display for Obstacle {
                 write!(f, "no MOUNT disk of profile {} for volume {path}", profiles.join(" or "))
             }
             Self::Excluded { rule } => write!(f, "excluded by {rule}"),
+            Self::OtherRegion { region } => write!(f, "in region {region}, which no constraint of the pod asks for"),
             Self::ReservationAbsent { what } => write!(f, "the reserved {what} is not in the offer"),
             Self::Other { stage, text } => write!(f, "{stage}: {text}"),
         }

@@ -18,7 +18,7 @@ use crate::state::Task;
 use crate::units::{Scalar, Timestamp};
 
 /// Agents named per group; the rest is counted.
-const EXAMPLES: usize = 5;
+pub(crate) const EXAMPLES: usize = 5;
 /// Agents for which a smallest change is sought before the closest is chosen.
 const CLOSEST_TRIED: usize = 8;
 
@@ -73,7 +73,7 @@ pub(super) struct Known(BTreeMap<Class, Search>);
 
 /// Looks at every offer kept, or at those of the one agent that can do.
 pub(super) fn search(question: &Question, wanted: &Wanted, rule: Option<&Rule>, known: &mut Known) -> Search {
-    let stored: Vec<&Task> = question.tasks.values().map(AsRef::as_ref).filter(|task| task.pod == wanted.pod).collect();
+    let stored = question.tasks_of(&wanted.pod);
     let is_counting = rule.is_some_and(Rule::is_counting);
     let class = (wanted.pinned.is_none() && (stored.is_empty() || !is_counting)).then(|| wanted.class());
     if let Some(found) = class.as_ref().and_then(|class| known.0.get(class)) {
@@ -114,7 +114,7 @@ fn fresh(question: &Question, wanted: &Wanted, rule: Option<&Rule>, stored: &[&T
         let evaluation = evaluate(&requirement, offer, &mut ids);
         if evaluation.passed() {
             search.fits += 1;
-            if search.fitting.len() < EXAMPLES {
+            if search.fitting.len() < question.named {
                 search.fitting.push(offer.hostname.clone());
             }
             continue;

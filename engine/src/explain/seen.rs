@@ -1,6 +1,6 @@
 //! The last offer of every agent, as far as memory allows.
 //!
-//! Invariant: at most [`SEEN_OFFERS`] offers are kept; the one that came first goes first.
+//! Invariant: at most [`SEEN_OFFERS`] offers are kept, unless somebody asked for more; the one that came first goes first.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -14,15 +14,43 @@ use crate::units::Timestamp;
 type Of = (AgentId, Option<String>);
 
 /// Offers that were given back, the latest of each agent.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Seen {
+    most: usize,
     offers: BTreeMap<Of, (u64, Timestamp, Arc<Offer>)>,
     /// Oldest first; an entry whose number is no longer the one above has been replaced or forgotten.
     order: VecDeque<(u64, Of)>,
     next: u64,
 }
 
+impl Default for Seen {
+    fn default() -> Self {
+        Self::holding(SEEN_OFFERS)
+    }
+}
+
 impl Seen {
+    /// None yet, and at most so many.
+    pub const fn holding(most: usize) -> Self {
+        Self { most, offers: BTreeMap::new(), order: VecDeque::new(), next: 0 }
+    }
+
+    /// Keeps at most so many from the next one on.
+    pub const fn hold(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// How many are kept.
+    pub const fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Adds an offer that somebody else keeps, unless one of its agent is there.
+    pub fn share(&mut self, offer: &Arc<Offer>, now: Timestamp) {
+        let of = (offer.agent_id.clone(), offer.allocation_role.clone());
+        self.offers.entry(of).or_insert_with(|| (self.next, now, Arc::clone(offer)));
+    }
+
     /// Keeps an offer in place of the agent's last one.
     pub fn put(&mut self, offer: Offer, now: Timestamp) {
         let of = (offer.agent_id.clone(), offer.allocation_role.clone());
@@ -32,13 +60,13 @@ impl Seen {
         let is_current = |offers: &BTreeMap<Of, (u64, Timestamp, Arc<Offer>)>, number: u64, of: &Of| {
             offers.get(of).is_some_and(|(current, ..)| *current == number)
         };
-        while self.offers.len() > SEEN_OFFERS {
+        while self.offers.len() > self.most {
             let Some((number, of)) = self.order.pop_front() else { break };
             if is_current(&self.offers, number, &of) {
                 self.offers.remove(&of);
             }
         }
-        if self.order.len() > 2 * SEEN_OFFERS {
+        if self.order.len() > self.most.saturating_mul(2) {
             let offers = &self.offers;
             self.order.retain(|(number, of)| is_current(offers, *number, of));
         }

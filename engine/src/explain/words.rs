@@ -27,8 +27,8 @@ macro_rules! variants {
     };
 }
 
-variants!(obstacle, OBSTACLES, Obstacle: Short PortTaken NoPort NoMount Excluded ReservationAbsent Other);
-variants!(change, CHANGES, Change: Less SmallerVolume Free FreePort FreeAnyPort AddMount WithoutRule ReserveAnew Replace);
+variants!(obstacle, OBSTACLES, Obstacle: Short PortTaken NoPort NoMount Excluded OtherRegion ReservationAbsent Other);
+variants!(change, CHANGES, Change: Less SmallerVolume Free FreePort FreeAnyPort AddMount WithoutRule AskRegion ReserveAnew Replace);
 variants!(waiting, WAITING, Waiting: NotSubscribed Reconciling Earlier Held Delayed OtherPlan Ending Launched Error Offer);
 
 /// One example a line, behind the name of its variant; every name has one.
@@ -56,7 +56,8 @@ fn every_obstacle_has_its_words() {
         Obstacle::NoPort { name: text("http") },
         Obstacle::NoMount { path: text("data"), profiles: Vec::new() },
         Obstacle::NoMount { path: text("data"), profiles: profiles(&["fast", "ssd"]) },
-        Obstacle::Excluded { rule: Rule::parse("hostname:UNLIKE:old-.*", "node").unwrap().unwrap().to_string() },
+        Obstacle::Excluded { rule: Rule::parse("hostname:UNLIKE:old-.*", "node").unwrap().unwrap().spelled("node") },
+        Obstacle::OtherRegion { region: text("east") },
         Obstacle::ReservationAbsent { what: text("volume data") },
         Obstacle::Other { stage: "ExecutorEvaluationStage", text: text("in the words of the report") },
     ];
@@ -70,6 +71,7 @@ fn every_obstacle_has_its_words() {
 #[test]
 fn every_change_has_its_words() {
     let (from, to) = (Scalar::from_units(2), HALF);
+    let old = Rule::parse("hostname:UNLIKE:old-.*", "node").unwrap().unwrap();
     let all = [
         Change::Less { set: text("server-resource-set"), name: text("cpus"), from, to },
         Change::SmallerVolume { path: text("data"), from, to },
@@ -79,7 +81,8 @@ fn every_change_has_its_words() {
         Change::FreeAnyPort { name: text("http"), number: 1025 },
         Change::AddMount { path: text("data"), size: from, profiles: Vec::new() },
         Change::AddMount { path: text("data"), size: from, profiles: vec![text("fast"), text("ssd")] },
-        Change::WithoutRule { rule: Rule::parse("hostname:UNLIKE:old-.*", "node").unwrap().unwrap() },
+        Change::WithoutRule { spelled: old.spelled("node"), rule: old },
+        Change::AskRegion { region: text("east") },
         Change::ReserveAnew { resources: ["mem", "cpus", "mem"].map(|name| scalar(name, HALF)).to_vec() },
         Change::Replace,
     ];
