@@ -24,6 +24,7 @@ mod pods;
 mod service;
 mod volumes;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -49,6 +50,8 @@ pub struct Change<'a> {
     pub new: Version<'a>,
     /// Whether a deployment has ever completed.
     pub is_deployed: bool,
+    /// Pod types of which an instance is placed, or ever was: they may have data.
+    pub placed: &'a BTreeSet<&'a str>,
     /// Whether the scheduler has a service account of DC/OS.
     pub has_service_account: bool,
 }
@@ -187,10 +190,16 @@ pub fn run(change: &Change<'_>, own: &[Validator]) -> Vec<Problem> {
 mod fixture {
     //! A service and what becomes of it.
 
+    use std::collections::BTreeSet;
+    use std::sync::LazyLock;
+
     use mainstay_spec::ServiceSpec;
 
     use super::{Change, Problem, Version, run};
     use crate::offer::fixture;
+
+    /// Both pods of the service.
+    pub(super) static PLACED: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| BTreeSet::from(["hello", "world"]));
 
     /// Two pods, each with two tasks, volumes and ports.
     pub(super) fn service() -> ServiceSpec {
@@ -208,7 +217,7 @@ mod fixture {
         spec
     }
 
-    /// From the service to this one, after a complete deployment, without a service account.
+    /// From the service to this one, after a complete deployment with both pods, without a service account.
     pub(super) fn judged(new: &ServiceSpec, look: impl FnOnce(&mut Change<'_>)) -> Vec<Problem> {
         judged_from(&service(), new, look)
     }
@@ -221,7 +230,8 @@ mod fixture {
     ) -> Vec<Problem> {
         let version = |spec| Version { spec, role: "hello-role" };
         let old = Some(version(old));
-        let mut change = Change { old, new: version(new), is_deployed: true, has_service_account: false };
+        let mut change =
+            Change { old, new: version(new), is_deployed: true, placed: &PLACED, has_service_account: false };
         look(&mut change);
         run(&change, &[])
     }

@@ -234,10 +234,13 @@ fn choose_configuration(
     let json = persisted::to_json(&spec, &config.role);
     let options = ReadOptions { executor_uri: Some(&config.executor_uri), current: Some(&spec) };
     let old = state.target.as_ref().map(|target| stored_target(target, state, &options)).transpose()?;
+    let placed: BTreeSet<String> = state.tasks.values().map(|task| task.pod.pod_type.clone()).collect();
+    let placed: BTreeSet<&str> = placed.iter().map(String::as_str).collect();
     let change = Change {
         old: old.as_ref().map(|old| Version { spec: &old.spec, role: &old.role }),
         new: Version { spec: &spec, role: &config.role },
         is_deployed: was_deployed(state),
+        placed: &placed,
         has_service_account: config.has_service_account,
     };
     let problems = validators::run(&change, &config.validators);

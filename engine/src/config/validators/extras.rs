@@ -76,14 +76,19 @@ pub fn zone_kept(pod_type: impl Into<String>) -> Validator {
 #[cfg(test)]
 mod tests {
 
-    use super::super::fixture::changed;
+    use super::super::fixture::{PLACED, changed};
     use super::super::{Change, Version, run};
     use super::*;
 
     fn problems(rule: Validator, old: &ServiceSpec, new: &ServiceSpec) -> Vec<String> {
         let version = |spec| Version { spec, role: "r" };
-        let change =
-            Change { old: Some(version(old)), new: version(new), is_deployed: true, has_service_account: false };
+        let change = Change {
+            old: Some(version(old)),
+            new: version(new),
+            is_deployed: true,
+            placed: &PLACED,
+            has_service_account: false,
+        };
         let is_own = |problem: &Problem| problem.field.contains("env") || problem.field.contains("placement");
         let found = run(&change, &[rule]);
         found.iter().filter(|problem| is_own(problem)).map(ToString::to_string).collect()

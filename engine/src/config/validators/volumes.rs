@@ -9,8 +9,8 @@ use super::{Change, Problem};
 
 /// Row 14, and the same for the volumes of pods, where the SDK lets the change through and then cannot honour it.
 ///
-/// Of a task that is removed the volumes may go. With another role after a complete deployment nothing is compared: everything would be
-/// placed anew.
+/// Of a task that is removed the volumes may go, and where no instance of the pod was ever placed there is no data: a volume that no agent
+/// has room for can be made smaller. With another role after a complete deployment nothing is compared: everything would be placed anew.
 pub(super) fn cannot_change(change: &Change<'_>, problems: &mut Vec<Problem>) {
     for pod in &change.new.spec.pods {
         let mut seen = BTreeSet::new();
@@ -22,7 +22,7 @@ pub(super) fn cannot_change(change: &Change<'_>, problems: &mut Vec<Problem>) {
     if change.is_deployed && change.old.is_some_and(|old| old.role != change.new.role) {
         return;
     }
-    for (old, new) in pairs(change) {
+    for (old, new) in pairs(change).filter(|(old, _)| change.placed.contains(old.pod_type.as_str())) {
         let field = format!("pods.{}", old.pod_type);
         let (before, after) = (text(&old.volumes), text(&new.volumes));
         if before != after {
@@ -67,6 +67,9 @@ fn text(volumes: &[VolumeSpec]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::LazyLock;
+
     use mainstay_spec::VolumeKind;
 
     use super::super::fixture::{changed, judged, problems, texts};
@@ -126,6 +129,20 @@ mod tests {
               must be equal: data would be lost; keep them as they are'; Fatal: false"
             ]
         );
+    }
+
+    #[test]
+    fn row_7_14_volumes_of_a_pod_that_was_never_placed_may_change() {
+        static ONLY: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| BTreeSet::from(["world"]));
+        let new = changed(|spec| {
+            for pod in &mut spec.pods {
+                pod.volumes.clear();
+                pod.resource_sets[0].volumes[0].size_mb = units(10);
+            }
+        });
+        let found = judged(&new, |change| change.placed = &ONLY);
+        let fields: Vec<&str> = found.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, ["pods.world.volumes", "pods.world.tasks.server.volumes"]);
     }
 
     #[test]
