@@ -17,6 +17,7 @@ mod question;
 mod snapshot;
 mod start;
 mod statuses;
+mod waits;
 pub(crate) mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mainstay_spec::{Goal, PodSpec, ServiceSpec};
+use waits::Waits;
 
 use crate::config::Config;
 use crate::config::validators::features;
@@ -107,7 +109,7 @@ pub struct Engine {
     /// Steps that could launch when last looked at, and how.
     launchable: BTreeSet<Launchable>,
     /// Why each waiting step waits, one line.
-    waits: BTreeMap<uuid::Uuid, String>,
+    waits: Waits,
     /// Executors of stored tasks that were asked to end or have ended.
     shut_down: BTreeSet<ExecutorId>,
     /// Operations under way that release a reservation.
@@ -156,6 +158,7 @@ impl Engine {
             Event::OperationStatus(status) => self.operation_status(status, now, &mut effects),
             Event::AgentLost(agent_id) => {
                 Arc::make_mut(&mut self.seen).forget(&agent_id);
+                self.waits.outdate();
                 self.refusals.forget(&agent_id);
                 // Agents come and go under ever new ids.
                 if self.outcomes.rejected_agents.contains_key(agent_id.as_str()) {
@@ -276,6 +279,7 @@ impl Engine {
         self.is_subscribed = false;
         // Another master may know other agents.
         Arc::make_mut(&mut self.seen).clear();
+        self.waits.outdate();
         self.reconciler.stop();
     }
 

@@ -29,7 +29,7 @@ impl Engine {
         if !self.waits.is_empty() {
             let steps = self.plans.iter().flat_map(Plan::steps).filter(|(_, _, step)| step.wants_launch());
             let waiting: BTreeSet<uuid::Uuid> = steps.map(|(_, _, step)| step.id).collect();
-            self.waits.retain(|id, _| waiting.contains(id));
+            self.waits.retain(&waiting);
             self.missing.retain(|id, _| waiting.contains(id));
         }
         if self.is_subscribed {

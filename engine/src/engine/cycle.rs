@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::waits::{Misfit, Nearest};
 use crate::ids::{AgentId, ConfigId, Generator, ResourceId};
 use crate::offer::Offer;
 use crate::offer::evaluate::evaluate;
@@ -62,7 +63,7 @@ struct Scan {
     /// How many steps looked at the offers before an index.
     looks: BTreeMap<usize, u64>,
     /// The offer with the fewest obstacles and the first of these; recomputed when that is used.
-    closest: Option<(usize, String)>,
+    closest: Option<(usize, Nearest)>,
 }
 
 /// Offers rejected for the same stages.
@@ -95,7 +96,7 @@ pub(super) struct Look {
     /// Offers that were looked at and rejected.
     pub(super) rejected: u64,
     /// Why none fits, when some were looked at.
-    pub(super) why: Option<String>,
+    pub(super) why: Option<Misfit>,
     /// Reservations without a volume that the pod has and its agent did not offer.
     pub(super) missing: BTreeSet<ResourceId>,
 }
@@ -193,7 +194,7 @@ impl Cycle {
         }
         self.rejected += look.rejected;
         if look.fits.is_none() && look.rejected > 0 {
-            look.why = Some(scan.explain(look.rejected, &self.offers, requirement, ids));
+            look.why = scan.explain(look.rejected, &self.offers, requirement, ids);
         }
         if let Some(class) = class {
             self.scans.insert(class, scan);
@@ -216,7 +217,7 @@ impl Cycle {
         });
         let role = requirement.role();
         let mut look = Look::default();
-        let mut closest: Option<(usize, String)> = None;
+        let mut closest: Option<(usize, Nearest)> = None;
         for at in by_agent.get(agent).into_iter().flatten().copied() {
             let Some(Some(offer)) = self.offers.get(at) else { continue };
             if role::of_offer(offer, &self.role) != role {
@@ -248,7 +249,7 @@ impl Cycle {
             }
         }
         self.rejected += look.rejected;
-        look.why = closest.map(|(_, why)| none_fits(look.rejected, &why));
+        look.why = closest.map(|(_, nearest)| Misfit { offers: look.rejected, nearest, counts: String::new() });
         look
     }
 
@@ -399,7 +400,7 @@ impl Scan {
         offers: &[Option<Offer>],
         requirement: &Requirement<'_>,
         ids: &mut Generator,
-    ) -> String {
+    ) -> Option<Misfit> {
         if self.closest.is_none() {
             let fewest = self.kinds.iter().filter(|kind| kind.offers > 0).map(|kind| kind.stages.len()).min();
             let is_closest = |verdict: &u16| {
@@ -413,8 +414,8 @@ impl Scan {
                 Some((at, nearest(offer, report.first_failure())))
             });
         }
-        let closest = self.closest.as_ref().map_or("", |(_, why)| why.as_str());
-        let mut text = none_fits(rejected, closest);
+        let (_, nearest) = self.closest.clone()?;
+        let mut text = String::new();
         if rejected > 1 {
             let mut firsts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
             for kind in &self.kinds {
@@ -432,20 +433,13 @@ impl Scan {
                 separator = ",";
             }
         }
-        text
+        Some(Misfit { offers: rejected, nearest, counts: text })
     }
 }
 
-fn none_fits(rejected: u64, closest: &str) -> String {
-    match rejected {
-        1 => format!("the one offer looked at does not fit: {closest}"),
-        _ => format!("none of {rejected} offers fits, the closest is {closest}"),
-    }
-}
-
-fn nearest(offer: &Offer, obstacle: Option<&Outcome>) -> String {
-    let why = obstacle.map(|outcome| outcome.reason.to_string()).unwrap_or_default();
-    format!("{}: {why}", offer.hostname)
+fn nearest(offer: &Offer, obstacle: Option<&Outcome>) -> Nearest {
+    let why = obstacle.map(Outcome::why).unwrap_or_default();
+    Nearest { hostname: offer.hostname.clone(), why }
 }
 
 #[cfg(test)]
@@ -509,7 +503,7 @@ mod tests {
             if let Some(at) = fits {
                 cycle.take(at);
             }
-            found.push((fits, look.rejected, look.why));
+            found.push((fits, look.rejected, look.why.map(|misfit| misfit.to_string())));
         }
         let mut outcomes = Arc::new(Outcomes::default());
         let left = cycle.finish(&mut outcomes);

@@ -8,6 +8,7 @@ use mainstay_spec::Goal;
 
 use super::Engine;
 use super::cycle::{Cycle, Fit, Look};
+use super::waits::Misfit;
 use super::wanted::Wanted;
 use crate::effect::{Call, Effects};
 use crate::event::MalformedOffer;
@@ -111,16 +112,7 @@ impl Engine {
         if look.rejected > 0 {
             self.count_missing(wanted, look.missing, effects);
         }
-        let why = match (look.why, &wanted.pinned) {
-            (Some(why), _) => why,
-            (None, Some(agent)) => {
-                let hostname = self.state.pod_tasks(&wanted.pod).into_iter().find_map(|task| task.hostname.clone());
-                let hostname = hostname.unwrap_or_else(|| "of unknown name".to_owned());
-                format!("waits for an offer of agent {hostname} ({agent}), which holds its reservation")
-            }
-            (None, None) => "waits for an offer".to_owned(),
-        };
-        if !self.waits(wanted.step_id, &wanted.step_name, why, effects) {
+        if !self.waits_for_offer(wanted, look.why.as_ref(), effects) {
             // The same obstacle again, with every batch of offers: it can be looked up, and need not be told.
             for entry in effects.journal.iter_mut().skip(told_from) {
                 if let Entry::Evaluated { is_news, .. } = entry {
@@ -170,12 +162,40 @@ impl Engine {
         });
     }
 
-    /// Takes note of why a step waits; told once per change. Returns whether it changed.
+    /// Takes note of why a step that wants an offer waits; told once per change. Returns whether it changed.
+    fn waits_for_offer(&mut self, wanted: &Wanted, misfit: Option<&Misfit>, effects: &mut Effects) -> bool {
+        if let Some(misfit) = misfit {
+            let is_news = self.waits.put_misfit(wanted.step_id, misfit);
+            if is_news {
+                let (step, why) = (wanted.step_name.clone(), misfit.to_string());
+                effects.journal.push(Entry::WaitingForOffers { step, why });
+            }
+            return is_news;
+        }
+        // A batch of other agents: what is known of those that count holds.
+        let is_known = match &wanted.pinned {
+            Some(agent) => self.seen.has_offer_of(agent),
+            None => !self.seen.is_empty(),
+        };
+        if is_known && self.waits.has_looked(wanted.step_id) {
+            return false;
+        }
+        let why = match &wanted.pinned {
+            Some(agent) => {
+                let hostname = self.state.pod_tasks(&wanted.pod).into_iter().find_map(|task| task.hostname.clone());
+                let hostname = hostname.unwrap_or_else(|| "of unknown name".to_owned());
+                format!("waits for an offer of agent {hostname} ({agent}), which holds its reservation")
+            }
+            None => "waits for an offer".to_owned(),
+        };
+        self.waits(wanted.step_id, &wanted.step_name, why, effects)
+    }
+
+    /// Takes note of what else a step waits for; told once per change. Returns whether it changed.
     pub(super) fn waits(&mut self, step_id: uuid::Uuid, step: &str, why: String, effects: &mut Effects) -> bool {
-        let is_news = self.waits.get(&step_id) != Some(&why);
+        let is_news = self.waits.put(step_id, &why);
         if is_news {
-            effects.journal.push(Entry::WaitingForOffers { step: step.to_owned(), why: why.clone() });
-            self.waits.insert(step_id, why);
+            effects.journal.push(Entry::WaitingForOffers { step: step.to_owned(), why });
         }
         is_news
     }
@@ -292,7 +312,7 @@ impl Engine {
                 tasks.filter_map(|task| task.executor.as_ref()).map(|executor| &executor.id).collect();
             self.shut_down.retain(|id| executors.contains(id));
         }
-        self.waits.remove(&wanted.step_id);
+        self.waits.remove(wanted.step_id);
         self.launched(wanted, &launches, effects);
         effects.send.push(Call::Accept {
             offers: vec![offer.id.clone()],

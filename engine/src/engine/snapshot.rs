@@ -95,7 +95,7 @@ impl Engine {
             let Some(step) = plan.phases.get(place.phase).and_then(|phase| phase.steps.get(place.step)) else {
                 continue;
             };
-            if let Some(why) = self.waits.get(&step.id) {
+            if let Some(why) = self.waits.line(step.id) {
                 lines.push(format!("{} {}: {why}", plan.name, step.name));
             }
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mainstay_spec::{ReadOptions, ServiceSpec, persisted};
 
+use super::waits::Waits;
 use super::{DEPLOY, Engine};
 use crate::config::Config;
 use crate::config::validators::{self, Change, Version, Weight};
@@ -163,7 +164,7 @@ pub(super) fn start(
         looked: super::Looked::default(),
         down: BTreeMap::new(),
         launchable: BTreeSet::new(),
-        waits: BTreeMap::new(),
+        waits: Waits::default(),
         shut_down: BTreeSet::new(),
         releases: BTreeMap::new(),
         unseen: BTreeMap::new(),

@@ -99,6 +99,11 @@ impl Seen {
         self.offers.values().map(|(_, at, offer)| (*at, offer.as_ref()))
     }
 
+    /// Whether there is an offer of this agent.
+    pub fn has_offer_of(&self, agent: &AgentId) -> bool {
+        self.offers.range((agent.clone(), None)..).next().is_some_and(|((of, _), _)| of == agent)
+    }
+
     /// Number of offers.
     pub fn len(&self) -> usize {
         self.offers.len()

@@ -146,6 +146,22 @@ mod tests {
     }
 
     #[test]
+    fn a_negation_gives_the_reason_of_what_it_negates() {
+        let why = |rule: Rule| {
+            let mut world = World::new(pod());
+            world.master.free = roomy();
+            world.pod_mut().placement = Some(rule);
+            let evaluation = world.evaluate(&["server"], crate::offer::requirement::Recovery::None);
+            evaluation.report.outcomes.get(1).unwrap().why()
+        };
+        let is = |host: &str| Rule::parse(&format!("hostname:IS:{host}"), "hello").unwrap().unwrap();
+        let not = |rule| Rule::Not(Box::new(rule));
+        assert_eq!(why(not(is("host1"))), "not allowed: hostname 'host1' matches 'host1'");
+        assert_eq!(why(not(not(is("other")))), "hostname 'host1' does not match 'other'");
+        assert_eq!(why(not(is("other"))), "Passes when the rule below fails");
+    }
+
+    #[test]
     fn numbers_are_compared_as_numbers() {
         let matches = |wanted: &str, found: &str| {
             let mut offer = crate::offer::fixture::offer(Vec::new());

@@ -66,6 +66,18 @@ impl Outcome {
         found
     }
 
+    /// Why, in words that say enough without the outcomes below: a rule that negates gives the reason of the one it negates.
+    pub fn why(&self) -> String {
+        let negated = |outcome: &'_ Self| matches!(outcome.reason, Reason::Negated);
+        match self.children.as_slice() {
+            [child] if negated(self) && negated(child) => {
+                child.children.first().map_or_else(|| child.reason.to_string(), Self::why)
+            }
+            [child] if negated(self) && !self.passed => format!("not allowed: {}", child.reason),
+            _ => self.reason.to_string(),
+        }
+    }
+
     fn failures<'a>(&'a self, found: &mut Vec<&'a Outcome>) {
         let before = found.len();
         for child in self.children.iter().filter(|child| !child.passed) {
