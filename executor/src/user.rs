@@ -17,7 +17,7 @@ pub(crate) struct Identity {
 
 /// The user of this name.
 ///
-/// Shape: a name of the passwd file, or a number, which then needs no entry.
+/// Shape: a name of the passwd file, or a number, which then needs no entry; nor does `root`, which is user 0 on every machine.
 /// Errors: the message says which file was read.
 pub(crate) fn find(name: &str) -> Result<Identity, String> {
     let passwd = read(Path::new("/etc/passwd"));
@@ -33,7 +33,8 @@ fn read(path: &Path) -> String {
 fn lookup(name: &str, passwd: &str, group: &str) -> Option<Identity> {
     let entries = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let mut entries = entries.filter(|fields| fields.len() >= 4);
-    let number = name.parse::<u32>().ok();
+    // Small images have no passwd file, and most services run as root.
+    let number = if name == "root" { Some(0) } else { name.parse().ok() };
     let entry = entries.find(|fields| fields[0] == name || (number.is_some() && fields[2].parse().ok() == number));
     let (login, uid, gid) = match entry {
         Some(fields) => (fields[0].to_owned(), fields[2].parse().ok()?, fields[3].parse().ok()?),
@@ -66,6 +67,7 @@ mod tests {
         assert_eq!(lookup("nobody", passwd, group), Some(nobody.clone()));
         assert_eq!(lookup("65534", passwd, group), Some(nobody));
         assert_eq!(lookup("1234", passwd, group), Some(Identity { uid: 1234, gid: 1234, groups: vec![1234] }));
+        assert_eq!(lookup("root", "", ""), Some(Identity { uid: 0, gid: 0, groups: vec![0] }));
         assert_eq!(lookup("someone", passwd, group), None);
         assert_eq!(lookup("broken", passwd, group), None);
     }

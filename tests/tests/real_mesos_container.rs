@@ -198,7 +198,7 @@ async fn folders_of_the_agent_are_seen_below_the_folder_of_the_task() {
     assert!(!root.join("fixed/new").exists());
 }
 
-/// A file system of an image: a shell, and what a dynamic executor is linked with.
+/// A file system of an image: a shell, and what a dynamic executor is linked with. It knows no users, as many small images.
 fn fill_layer(layer: &Path) {
     for folder in ["bin", "etc", "tmp", "proc", "sys", "dev"] {
         fs::create_dir_all(layer.join(folder)).unwrap();
@@ -208,9 +208,6 @@ fn fill_layer(layer: &Path) {
         std::os::unix::fs::symlink("busybox", layer.join("bin").join(name)).unwrap();
     }
     fs::write(layer.join("etc/made-of"), "a layer of the test\n").unwrap();
-    // Who the tasks are to run as is looked up here.
-    fs::write(layer.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\n").unwrap();
-    fs::write(layer.join("etc/group"), "root:x:0:\n").unwrap();
     // A static one has no list.
     let libraries = Command::new("ldd").arg(binary("mainstay-executor").unwrap()).output().unwrap();
     let text = String::from_utf8_lossy(&libraries.stdout).into_owned();
