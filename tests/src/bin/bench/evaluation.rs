@@ -272,3 +272,32 @@ pub(crate) fn curve() -> Result<Vec<Row>> {
     }
     Ok(rows)
 }
+
+/// Why 1,000 pods are not placed, asked while the last offers are kept.
+pub(crate) fn question() -> Result<Vec<Row>> {
+    let size = Size::rejected(10_000, 1000, 10);
+    let mut service = size.service()?;
+    service.step(Event::Offers(offers(size.offers, 0.5)?));
+    let kept = service.engine.question().offers().count();
+    let asked = best_of(5, || (), |()| service.engine.question());
+    let question = service.engine.question();
+    let mut explained = 0;
+    let answered = best_of(3, || (), |()| explained = question.answer(|_| true).len());
+    if explained != size.pods {
+        bail!("{explained} steps explained");
+    }
+    Ok(vec![
+        Row::new(
+            "`/v1/placement` of 1,000 pending pods of 10 types: the engine's part",
+            format!("`Engine::question`, the time in which it can do nothing else; {kept} offers kept; best of 5"),
+            Value::Time(asked),
+            None,
+        ),
+        Row::new(
+            "the same: the answer",
+            "`Question::answer`, on a thread of its own; best of 3",
+            Value::Time(answered),
+            None,
+        ),
+    ])
+}

@@ -26,7 +26,7 @@ use row::Row;
 /// A measurement and the name it is asked for by.
 type Bench = (&'static str, fn() -> Result<Vec<Row>>);
 
-const BENCHES: [Bench; 17] = [
+const BENCHES: [Bench; 18] = [
     ("memory-10", process::memory_of_10_pods),
     ("memory-1000", process::memory_of_1000_pods),
     ("subscribe", process::start_to_subscribed),
@@ -37,6 +37,7 @@ const BENCHES: [Bench; 17] = [
     ("evaluate-kinds", evaluation::kinds),
     ("evaluate-one", evaluation::one),
     ("evaluate-curve", evaluation::curve),
+    ("placement", evaluation::question),
     ("commits", pure::commits),
     ("status", process::status_latency),
     ("plan", process::plan_of_1000_steps),
