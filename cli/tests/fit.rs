@@ -45,6 +45,27 @@ fn what_does_not_fit_is_explained_and_the_rest_is_placed_all_the_same() {
     insta::assert_snapshot!(said);
 }
 
+/// Of two agents without a disk that is large enough, the one that has a smaller disk is the closest.
+#[test]
+fn an_agent_whose_disk_is_too_small_is_closer_than_one_without() {
+    let spec = "\
+name: disks
+pods:
+  data:
+    count: 1
+    tasks:
+      server: {goal: RUNNING, cmd: run, cpus: 0.1, memory: 32, volume: {path: data, type: MOUNT, size: 500}}
+";
+    let agents = "\
+- {hostname: a, cpus: 4, mem: 4096, disk: 10000}
+- {hostname: b, cpus: 4, mem: 4096, disk: 10000, mounts: [{size: 150, root: /mnt/1}]}
+";
+    let folder = Folder::new(&[("svc.yml", spec), ("agents.yml", agents)]);
+    let said = folder.run(&["fit", "svc.yml", "--agents", "agents.yml"]);
+    assert!(said.contains("closest: b: no MOUNT disk for volume data\n"), "{said}");
+    assert!(said.contains("it would fit there with volume data of 150 MB instead of 500\n"), "{said}");
+}
+
 /// What the guide shows is what is printed.
 #[test]
 fn the_guide_shows_what_is_printed() {

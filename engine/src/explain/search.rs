@@ -13,6 +13,7 @@ use crate::ids::{AgentId, Generator};
 use crate::offer::Offer;
 use crate::offer::evaluate::evaluate;
 use crate::offer::placement::{Counts, Rule};
+use crate::offer::report::{Reason, Report, Shortfall};
 use crate::offer::role;
 use crate::state::Task;
 use crate::units::{Scalar, Timestamp};
@@ -102,7 +103,7 @@ fn fresh(question: &Question, wanted: &Wanted, rule: Option<&Rule>, stored: &[&T
     let role = requirement.role();
     let mut ids = Generator::seeded(0);
     let mut groups: BTreeMap<Obstacle, Group> = BTreeMap::new();
-    let mut near: Vec<(Vec<Found>, &Offer)> = Vec::new();
+    let mut near: Vec<((usize, Scalar), Vec<Found>, &Offer)> = Vec::new();
     for (at, offer) in question.seen.iter() {
         if wanted.pinned.as_ref().is_some_and(|agent| *agent != offer.agent_id)
             || role::of_offer(offer, &question.config.role) != role
@@ -135,14 +136,14 @@ fn fresh(question: &Question, wanted: &Wanted, rule: Option<&Rule>, stored: &[&T
             let (least, most) = group.short_by.unwrap_or((missing, missing));
             group.short_by = Some((least.min(missing), most.max(missing)));
         }
-        near.push((found, offer));
+        near.push((rank(&found, &evaluation.report), found, offer));
     }
     search.groups = groups.into_values().collect();
     search.groups.sort_by(|a, b| b.agents.cmp(&a.agents).then_with(|| a.obstacle.cmp(&b.obstacle)));
     if search.fits == 0 {
-        near.sort_by(|(a, at), (b, other)| rank(a).cmp(&rank(b)).then_with(|| at.hostname.cmp(&other.hostname)));
+        near.sort_by(|(a, _, at), (b, _, other)| a.cmp(b).then_with(|| at.hostname.cmp(&other.hostname)));
         near.truncate(CLOSEST_TRIED);
-        let mut tried = near.into_iter().map(|(obstacles, offer)| Closest {
+        let mut tried = near.into_iter().map(|(_, obstacles, offer)| Closest {
             agent_id: offer.agent_id.clone(),
             hostname: offer.hostname.clone(),
             changes: change::smallest(&requirement, offer),
@@ -158,9 +159,13 @@ fn fresh(question: &Question, wanted: &Wanted, rule: Option<&Rule>, stored: &[&T
     search
 }
 
-/// The fewer obstacles the closer; then the less is missing.
-fn rank(found: &[Found]) -> (usize, Scalar) {
-    let missing = found.iter().filter_map(|found| found.short_by).fold(Scalar::ZERO, Scalar::plus);
+/// The fewer obstacles the closer; then the less is missing, of disks too.
+fn rank(found: &[Found], report: &Report) -> (usize, Scalar) {
+    let obstacles = report.obstacles();
+    let disks =
+        obstacles.iter().map(|outcome| &outcome.reason).filter(|reason| matches!(reason, Reason::NoMount { .. }));
+    let disks = disks.filter_map(|reason| reason.shortfall().map(Shortfall::short_by));
+    let missing = found.iter().filter_map(|found| found.short_by).chain(disks).fold(Scalar::ZERO, Scalar::plus);
     (found.len(), missing)
 }
 
