@@ -108,9 +108,32 @@ impl Why {
     }
 }
 
+/// Steps named where several wait for the same.
+const NAMED: usize = 5;
+
 fn show(steps: &[Step], context: &mut Context<'_>) -> Result<(), Error> {
-    let texts: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
-    context.line(if texts.is_empty() { "nothing waits".to_owned() } else { texts.join("\n") }.as_str())
+    context.line(if steps.is_empty() { "nothing waits".to_owned() } else { together(steps) }.as_str())
+}
+
+/// The texts of all steps; those one after the other that wait for the same are told once.
+fn together(steps: &[Step]) -> String {
+    let why = |step: &Step| {
+        let name = format!("{} {}: ", step.plan, step.step);
+        step.text.strip_prefix(&name).map(str::to_owned)
+    };
+    let is_alike = |one: &Step, next: &Step| one.plan == next.plan && why(one).is_some() && why(one) == why(next);
+    let told = steps.chunk_by(is_alike).filter_map(|group| {
+        let first = group.first()?;
+        let Some(why) = why(first).filter(|_| group.len() > 1) else { return Some(first.text.clone()) };
+        let names: Vec<_> = group.iter().take(NAMED).map(|step| step.step.as_str()).collect();
+        let more = match group.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            1 => " and 1 more step".to_owned(),
+            more => format!(" and {more} more steps"),
+        };
+        Some(format!("{} {}{more}: {why}", first.plan, names.join(", ")))
+    });
+    told.collect::<Vec<_>>().join("\n")
 }
 
 /// Whether this names a pod type or one of its instances.
@@ -132,4 +155,31 @@ fn explain(service: Service, offers: Vec<Offer>, pod: Option<&str>) -> Result<Ve
     let question = engine.question_on(offers, framework_id, now);
     let is_wanted = |of: &PodInstance| pod.is_none_or(|pod| of.pod_type == pod || of.to_string() == pod);
     Ok(question.answer(is_wanted).iter().map(to_wire).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(plan: &str, name: &str, why: &str) -> Step {
+        let text = format!("{plan} {name}: {why}");
+        Step { plan: plan.into(), step: name.into(), text, ..Step::default() }
+    }
+
+    #[test]
+    fn steps_that_wait_for_the_same_are_told_once() {
+        let mut steps = vec![step("deploy", "a-0:[x]", "none of 2 agents fits\n  2 agents: cpus short by 1")];
+        steps.push(Step { step: "a-1:[x]".into(), text: steps[0].text.replace("a-0", "a-1"), ..steps[0].clone() });
+        steps.push(step("deploy", "b-0:[x]", "waits for step a-1:[x]"));
+        steps.push(step("update", "c-0:[x]", "is odd"));
+        steps.extend((1..6).map(|at| step("update", &format!("c-{at}:[x]"), "is odd")));
+        steps.push(step("backup", "c-6:[x]", "is odd"));
+        assert_eq!(
+            together(&steps),
+            "deploy a-0:[x], a-1:[x]: none of 2 agents fits\n  2 agents: cpus short by 1\n\
+             deploy b-0:[x]: waits for step a-1:[x]\n\
+             update c-0:[x], c-1:[x], c-2:[x], c-3:[x], c-4:[x] and 1 more step: is odd\n\
+             backup c-6:[x]: is odd"
+        );
+    }
 }
