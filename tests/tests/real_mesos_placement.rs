@@ -213,7 +213,7 @@ async fn rules_zones_disks_and_ports_decide_where_a_pod_goes_and_why_it_does_not
     assert_eq!(vault["waitsFor"], "offer", "{vault:#}");
     assert_eq!(
         groups(&vault),
-        [("no MOUNT disk for volume vault-data", 3), ("excluded by attribute media LIKE ssd", 1)],
+        [("no MOUNT disk for volume vault-data", 3), ("excluded by media:LIKE:ssd", 1)],
         "{vault:#}"
     );
     assert_eq!(
