@@ -33,12 +33,13 @@ fn read(path: &Path) -> String {
 fn lookup(name: &str, passwd: &str, group: &str) -> Option<Identity> {
     let entries = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let mut entries = entries.filter(|fields| fields.len() >= 4);
-    // Small images have no passwd file, and most services run as root.
-    let number = if name == "root" { Some(0) } else { name.parse().ok() };
+    let number = name.parse::<u32>().ok();
     let entry = entries.find(|fields| fields[0] == name || (number.is_some() && fields[2].parse().ok() == number));
+    // Small images have no passwd file, and most services run as root.
+    let without_entry = number.or((name == "root").then_some(0));
     let (login, uid, gid) = match entry {
         Some(fields) => (fields[0].to_owned(), fields[2].parse().ok()?, fields[3].parse().ok()?),
-        None => (name.to_owned(), number?, number?),
+        None => (name.to_owned(), without_entry?, without_entry?),
     };
     let mut groups = vec![gid];
     for line in group.lines() {
@@ -67,6 +68,8 @@ mod tests {
         assert_eq!(lookup("nobody", passwd, group), Some(nobody.clone()));
         assert_eq!(lookup("65534", passwd, group), Some(nobody));
         assert_eq!(lookup("1234", passwd, group), Some(Identity { uid: 1234, gid: 1234, groups: vec![1234] }));
+        let twice = "toor:x:0:7::/:/bin/sh\nroot:x:0:0::/:/bin/sh\n";
+        assert_eq!(lookup("root", twice, "").map(|root| root.gid), Some(0), "the one of this name");
         assert_eq!(lookup("root", "", ""), Some(Identity { uid: 0, gid: 0, groups: vec![0] }));
         assert_eq!(lookup("someone", passwd, group), None);
         assert_eq!(lookup("broken", passwd, group), None);
