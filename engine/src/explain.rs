@@ -148,14 +148,6 @@ impl Question {
         self.seen.iter()
     }
 
-    /// The stored tasks of a pod instance.
-    fn tasks_of(&self, pod: &PodInstance) -> Vec<&Task> {
-        let prefix = pod.task_prefix();
-        let named_alike =
-            self.tasks.range(&prefix..).take_while(|(name, _)| name.as_str().starts_with(prefix.as_str()));
-        named_alike.map(|(_, task)| task.as_ref()).filter(|task| task.pod == *pod).collect()
-    }
-
     /// Our id at the master, once known.
     pub fn framework_id(&self) -> Option<&FrameworkId> {
         self.framework_id.as_ref()

@@ -162,10 +162,7 @@ impl State {
 
     /// Stored tasks of one pod instance, by name.
     pub fn pod_tasks(&self, pod: &PodInstance) -> Vec<&Task> {
-        let prefix = pod.task_prefix();
-        let named_alike =
-            self.tasks.range(&prefix..).take_while(|(name, _)| name.as_str().starts_with(prefix.as_str()));
-        named_alike.map(|(_, task)| task.as_ref()).filter(|task| task.pod == *pod).collect()
+        tasks::of_pod(&self.tasks, pod)
     }
 
     /// Pod instances of which something was stored or removed since this was asked last.

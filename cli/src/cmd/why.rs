@@ -115,12 +115,13 @@ fn show(steps: &[Step], context: &mut Context<'_>) -> Result<(), Error> {
     context.line(if steps.is_empty() { "nothing waits".to_owned() } else { together(steps) }.as_str())
 }
 
+/// What stands behind the names of a step in its text.
+fn why(step: &Step) -> Option<&str> {
+    step.text.strip_prefix(&format!("{} {}: ", step.plan, step.step))
+}
+
 /// The texts of all steps; those one after the other that wait for the same are told once.
 fn together(steps: &[Step]) -> String {
-    let why = |step: &Step| {
-        let name = format!("{} {}: ", step.plan, step.step);
-        step.text.strip_prefix(&name).map(str::to_owned)
-    };
     let is_alike = |one: &Step, next: &Step| one.plan == next.plan && why(one).is_some() && why(one) == why(next);
     let told = steps.chunk_by(is_alike).filter_map(|group| {
         let first = group.first()?;

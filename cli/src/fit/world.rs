@@ -42,8 +42,6 @@ const EPOCH: u64 = 1_700_000_000_000;
 /// The one connection of the scheduler.
 const CONN: u64 = 1;
 
-/// Agents named where a step fits.
-const EXAMPLES: usize = 5;
 /// Agents that join at once for one kind of step.
 const JOINING: usize = 48;
 
@@ -230,7 +228,7 @@ impl World {
     /// A question over every agent, those that have not joined included.
     fn of_all(&self, question: Question) -> Question {
         let offers = self.outside.iter().flat_map(|(_, offers)| offers);
-        question.with_offers(offers, timestamp(self.now)).naming(EXAMPLES.max(self.names.len() + JOINING))
+        question.with_offers(offers, timestamp(self.now)).naming(self.names.len() + JOINING)
     }
 
     /// Lets some agents join on which steps fit that have their turn; false when there are none.

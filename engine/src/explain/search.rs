@@ -15,7 +15,7 @@ use crate::offer::evaluate::evaluate;
 use crate::offer::placement::{Counts, Rule};
 use crate::offer::report::{Reason, Report, Shortfall};
 use crate::offer::role;
-use crate::state::Task;
+use crate::state::{Task, tasks};
 use crate::units::{Scalar, Timestamp};
 
 /// Agents named per group; the rest is counted.
@@ -74,7 +74,7 @@ pub(super) struct Known(BTreeMap<Class, Search>);
 
 /// Looks at every offer kept, or at those of the one agent that can do.
 pub(super) fn search(question: &Question, wanted: &Wanted, rule: Option<&Rule>, known: &mut Known) -> Search {
-    let stored = question.tasks_of(&wanted.pod);
+    let stored = tasks::of_pod(&question.tasks, &wanted.pod);
     let is_counting = rule.is_some_and(Rule::is_counting);
     let class = (wanted.pinned.is_none() && (stored.is_empty() || !is_counting)).then(|| wanted.class());
     if let Some(found) = class.as_ref().and_then(|class| known.0.get(class)) {

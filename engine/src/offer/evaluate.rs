@@ -71,9 +71,10 @@ pub fn evaluate<'a>(requirement: &'a Requirement<'a>, offer: &'a Offer, ids: &mu
     }
     run.judge_container();
     let Run { outcomes, draft, .. } = run;
-    let passed = outcomes.iter().all(|outcome| outcome.passed);
-    let recommendations = if passed { draft.operations() } else { 0 };
-    Evaluation { report: Report { outcomes, recommendations }, draft: passed.then_some(draft) }
+    let mut report = Report { outcomes, recommendations: 0 };
+    let draft = report.passed().then_some(draft);
+    report.recommendations = draft.as_ref().map_or(0, Draft::operations);
+    Evaluation { report, draft }
 }
 
 fn is_given_up(requirement: &Requirement<'_>) -> bool {

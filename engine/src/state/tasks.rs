@@ -2,6 +2,7 @@
 //!
 //! Invariant: the fields always agree with `info` and `status`; both are replaced together, never edited.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,6 +46,13 @@ pub struct Task {
     pub has_readiness_check: bool,
     /// Last accepted status.
     pub status: Option<Status>,
+}
+
+/// The tasks of one pod instance, by name.
+pub(crate) fn of_pod<'t>(tasks: &'t BTreeMap<TaskName, Arc<Task>>, pod: &PodInstance) -> Vec<&'t Task> {
+    let prefix = pod.task_prefix();
+    let named_alike = tasks.range(&prefix..).take_while(|(name, _)| name.as_str().starts_with(prefix.as_str()));
+    named_alike.map(|(_, task)| task.as_ref()).filter(|task| task.pod == *pod).collect()
 }
 
 /// The executor of a stored task.
