@@ -221,6 +221,11 @@ impl MesosCluster {
         format!("127.0.0.1:{}", self.master.port)
     }
 
+    /// The master's port, to put a [`Proxy`](crate::proxy::Proxy) before it.
+    pub fn master_port(&self) -> u16 {
+        self.master.port
+    }
+
     /// The master's address as a URL without a path.
     pub fn master_url(&self) -> String {
         format!("http://{}", self.master_addr())

@@ -1,6 +1,6 @@
-//! A TCP proxy before a real ZooKeeper that loses, holds and refuses on demand.
+//! A TCP proxy before a real server that loses, holds and refuses on demand.
 //!
-//! It reads just enough of ZooKeeper's framing to strike at a write and not at a ping.
+//! It reads just enough of ZooKeeper's framing to strike at a write and not at a ping. All that is not a [`Fault`] works before any server.
 //!
 //! Invariant: every fault is used once, by the first write that passes after it was planned.
 
@@ -44,6 +44,7 @@ struct Shared {
     cuts: watch::Sender<u64>,
     refusing: watch::Sender<bool>,
     holding: watch::Sender<bool>,
+    stalled: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -62,6 +63,7 @@ impl Proxy {
             cuts: watch::Sender::new(0),
             refusing: watch::Sender::new(false),
             holding: watch::Sender::new(true),
+            stalled: watch::Sender::new(false),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, server_port, Arc::clone(&shared)));
@@ -87,6 +89,16 @@ impl Proxy {
     /// Ends [`Self::refuse`].
     pub fn open(&self) {
         self.shared.refusing.send_replace(false);
+    }
+
+    /// Holds back what the server says, on all connections, until [`Self::flow`]: to the client the network has become slow.
+    pub fn stall(&self) {
+        self.shared.stalled.send_replace(true);
+    }
+
+    /// Ends [`Self::stall`]: what was said arrives, in its order.
+    pub fn flow(&self) {
+        self.shared.stalled.send_replace(false);
     }
 
     /// Plans faults for the next writes, in this order.
@@ -132,7 +144,7 @@ async fn carry(client: TcpStream, server: TcpStream, shared: &Shared) -> std::io
     let (mute, muted) = watch::channel(false);
     tokio::select! {
         result = requests(client_reads, server_writes, shared, mute) => result,
-        result = replies(server_reads, client_writes, muted) => result,
+        result = replies(server_reads, client_writes, shared, muted) => result,
     }
 }
 
@@ -166,11 +178,13 @@ async fn requests(
 async fn replies(
     mut server: OwnedReadHalf,
     mut client: OwnedWriteHalf,
+    shared: &Shared,
     muted: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let bytes = server.read(&mut buffer).await?;
+        let _ = shared.stalled.subscribe().wait_for(|stalled| !stalled).await;
         if bytes == 0 || *muted.borrow() {
             return Ok(());
         }

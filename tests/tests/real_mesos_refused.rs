@@ -10,6 +10,7 @@ use std::fs;
 use mainstay_tests::hello_world::{DEADLINE, HelloWorld};
 use mainstay_tests::mesos::{AgentOptions, MesosCluster, Options};
 use mainstay_tests::port::{BLOCK, free_block};
+use mainstay_tests::proxy::Proxy;
 use mainstay_tests::reserved::{mentioned_ids, resource_ids, volume_id};
 use mainstay_tests::scheduler::SchedulerUnderTest;
 use mainstay_tests::wait::wait_until;
@@ -101,9 +102,10 @@ async fn whatever_mesos_refuses_is_tried_again_until_it_is_allowed() {
     assert_eq!(service.scheduler.task_ids().await.unwrap()["hello-0-server"], id, "and it runs on");
 }
 
-/// Freezes the scheduler, lets `meanwhile` happen to what it was offered, and lets it go on.
-async fn behind_its_back(service: &mut HelloWorld, agent: usize) {
-    service.scheduler.process().unwrap().freeze().unwrap();
+/// Holds back what the master says while an agent comes, is offered, and goes. The scheduler itself is not frozen: its session with ZooKeeper
+/// would end where Mesos takes its time.
+async fn behind_its_back(service: &mut HelloWorld, proxy: &Proxy, agent: usize) {
+    proxy.stall();
     service.mesos.restart_agent(agent).await.unwrap();
     wait_until("the agent is offered", DEADLINE, async || {
         let frameworks = service.mesos.frameworks().await?;
@@ -114,7 +116,7 @@ async fn behind_its_back(service: &mut HelloWorld, agent: usize) {
     service.mesos.kill_agent(agent);
     let is_missed = async || Ok(service.mesos.agent_entry(agent).await?["active"] == false);
     wait_until("the offer is rescinded", DEADLINE, is_missed).await.unwrap();
-    service.scheduler.process().unwrap().thaw().unwrap();
+    proxy.flow();
 }
 
 #[tokio::test]
@@ -129,12 +131,14 @@ async fn an_offer_whose_agent_is_gone_before_the_answer_leaves_nothing_behind() 
     let is_missed = async |mesos: &MesosCluster| Ok(mesos.agent_entry(0).await?["active"] == false);
     mesos.wait_until("the master misses the agent", DEADLINE, is_missed).await.unwrap();
     let zookeeper = ZooKeeper::start().await.unwrap();
-    let options = HelloWorld::options(&mesos, &zookeeper, &[("WORLD_COUNT", "0")]);
+    let proxy = Proxy::start(mesos.master_port()).await.unwrap();
+    let mut options = HelloWorld::options(&mesos, &zookeeper, &[("WORLD_COUNT", "0")]);
+    options.mesos_master = format!("http://{}", proxy.connect_string());
     let scheduler = SchedulerUnderTest::start(&options).await.unwrap();
     let mut service = HelloWorld { scheduler, mesos, zookeeper };
     wait_until("it takes offers", DEADLINE, async || Ok(told(&service, "reconciliation started") > 0)).await.unwrap();
 
-    behind_its_back(&mut service, 0).await;
+    behind_its_back(&mut service, &proxy, 0).await;
     // It answers the offer before it reads that there is none any more.
     wait_until("the answer came too late", DEADLINE, async || {
         Ok(told(&service, "reservation dropped") + told(&service, "operation failed") > 0)
