@@ -325,7 +325,8 @@ impl MesosCluster {
 
     /// Waits until an agent is registered by its own word and active by the master's.
     pub async fn wait_agent(&mut self, agent: usize) -> Result<()> {
-        let own = format!("{}/metrics/snapshot", self.agent_url(agent));
+        // A figure whose part of the agent begins only now is never told: without a limit such a question is not answered at all.
+        let own = format!("{}/metrics/snapshot?timeout=1secs", self.agent_url(agent));
         let master = format!("{}/slaves", self.master_url());
         let hostname = self.hostnames[agent].clone();
         self.agents[agent]
