@@ -10,7 +10,7 @@
 //!
 //! Read next: `claim.rs` for what stages leave behind, `operation.rs` for what becomes of it.
 
-use mainstay_spec::{ResourceSet, TaskSpec};
+use mainstay_spec::{PodSpec, ResourceSet, TaskSpec, VolumeSpec};
 
 use super::Offer;
 use super::claim::{Claim, Draft, ExecutorDraft, SetDraft, TaskDraft};
@@ -21,7 +21,7 @@ use super::role;
 use super::stage::{self, OfferStage};
 use super::stored::Stored;
 use crate::ids::Generator;
-use crate::resource::{Pool, Resource};
+use crate::resource::{MountWish, Pool, Resource};
 use crate::units::Scalar;
 
 /// What one offer is worth for one requirement.
@@ -59,6 +59,7 @@ pub fn evaluate<'a>(requirement: &'a Requirement<'a>, offer: &'a Offer, ids: &mu
         below: role::below(requirement.pod_spec),
         ids,
         is_placed,
+        mounts: Vec::new(),
         outcomes: Vec::with_capacity(16),
         draft: Draft { executor, orphans: Vec::new(), sets: Vec::new(), tasks: Vec::new() },
     };
@@ -95,6 +96,8 @@ struct Run<'a, 'g> {
     below: &'a str,
     ids: &'g mut Generator,
     is_placed: bool,
+    /// What volumes of a new pod still want of MOUNT disks; the next one is the last here.
+    mounts: Vec<MountWish<'a>>,
     outcomes: Vec<Outcome>,
     draft: Draft<'a>,
 }
@@ -102,15 +105,34 @@ struct Run<'a, 'g> {
 impl<'a> Run<'a, '_> {
     fn new_pod(&mut self) {
         let nothing = Stored::default();
-        self.executor_volumes(&nothing);
-        self.executor_overhead(&nothing);
         let mut tasks: Vec<&TaskSpec> = self.requirement.pod_spec.tasks.iter().collect();
         tasks.sort_by(|left, right| left.name.cmp(&right.name));
+        self.want_mounts(&tasks);
+        self.executor_volumes(&nothing);
+        self.executor_overhead(&nothing);
         for task in tasks {
             let known = self.draft.sets.iter().position(|draft| draft.set.id == task.resource_set);
             let Some(set) = known.or_else(|| self.resource_set(task)) else { continue };
             self.task(task, set, true);
         }
+    }
+
+    /// Notes the MOUNT disks that all volumes want, in the order in which they take them; nothing where no volume has a choice.
+    fn want_mounts(&mut self, tasks: &[&TaskSpec]) {
+        let pod: &'a PodSpec = self.requirement.pod_spec;
+        let mut all = pod.volumes.iter().chain(pod.resource_sets.iter().flat_map(|set| &set.volumes));
+        if !all.any(|volume| stage::volumes::mount_wish(volume).is_some_and(|wish| wish.has_choice())) {
+            return;
+        }
+        let mut sets: Vec<&ResourceSet> = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            if sets.iter().all(|set| set.id != task.resource_set) {
+                sets.extend(pod.resource_set(&task.resource_set));
+            }
+        }
+        let volumes = pod.volumes.iter().chain(sets.into_iter().flat_map(|set| &set.volumes));
+        self.mounts = volumes.filter_map(stage::volumes::mount_wish).collect();
+        self.mounts.reverse();
     }
 
     fn existing(&mut self) {
@@ -163,13 +185,20 @@ impl<'a> Run<'a, '_> {
 
     fn executor_volumes(&mut self, stored: &Stored<'a>) {
         for volume in &self.requirement.pod_spec.volumes {
-            let found = stored.volume(volume, &self.pool);
-            let has_run = stored.has_run();
-            let (outcome, claim) =
-                stage::volumes::evaluate(volume, found, has_run, self.below, &mut self.pool, self.ids);
-            self.outcomes.push(outcome);
+            let claim = self.volume(volume, stored);
             self.of_executor(claim);
         }
+    }
+
+    fn volume(&mut self, volume: &'a VolumeSpec, stored: &Stored<'a>) -> Option<Claim<'a>> {
+        if stage::volumes::mount_wish(volume).is_some() {
+            self.mounts.pop();
+        }
+        let found = stored.volume(volume, &self.pool);
+        let take = stage::volumes::Take { role: self.below, later: &self.mounts, has_run: stored.has_run() };
+        let (outcome, claim) = stage::volumes::evaluate(volume, found, &take, &mut self.pool, self.ids);
+        self.outcomes.push(outcome);
+        claim
     }
 
     fn executor_overhead(&mut self, stored: &Stored<'a>) {
@@ -224,11 +253,7 @@ impl<'a> Run<'a, '_> {
             }
         }
         for volume in &set.volumes {
-            let found = stored.volume(volume, &self.pool);
-            let has_run = stored.has_run();
-            let (outcome, claim) =
-                stage::volumes::evaluate(volume, found, has_run, self.below, &mut self.pool, self.ids);
-            self.outcomes.push(outcome);
+            let claim = self.volume(volume, &stored);
             draft.claims.extend(claim);
         }
         self.draft.sets.push(draft);
@@ -565,6 +590,28 @@ mod tests {
         let accepted = world.launch(&["server"], Recovery::None).accepted.unwrap();
         assert_eq!(kinds(&accepted), [Type::Destroy, Type::Unreserve, Type::Reserve, Type::Create, Type::LaunchGroup]);
         assert_eq!(size(&world), Value::Scalar(units(400)));
+    }
+
+    #[test]
+    fn a_volume_with_a_choice_of_disks_leaves_the_only_one_to_another_of_the_pod() {
+        let mounted = |path: &str, profiles: &[&str]| VolumeSpec {
+            kind: VolumeKind::Mount { profiles: profiles.iter().map(|name| (*name).to_owned()).collect() },
+            ..mount_volume(path, 100)
+        };
+        let disk = |size, root: &str, profile: &str| {
+            let mut disk = mount(size, root);
+            disk.disk.as_mut().unwrap().source.as_mut().unwrap().profile = Some(profile.to_owned());
+            disk
+        };
+        let volumes = vec![mounted("cold", &["slow", "fast"])];
+        let sets = vec![ResourceSet { volumes: vec![mounted("hot", &["fast"])], ..set("s") }];
+        let mut world = World::new(PodSpec { volumes, resource_sets: sets, ..small() });
+        world.master.free.extend([disk(150, "/m1", "fast"), disk(400, "/m2", "slow")]);
+        let accepted = world.launch(&["server"], Recovery::None).accepted.unwrap();
+        let roots: Vec<_> =
+            accepted.tasks.first().unwrap().resources.iter().filter_map(|one| one.disk.clone()).collect();
+        let root = |disk: &crate::resource::Disk| disk.source.as_ref().and_then(|source| source.root.clone());
+        assert_eq!(roots.iter().map(|disk| root(disk).unwrap()).collect::<Vec<_>>(), ["/m1"]);
     }
 
     #[test]

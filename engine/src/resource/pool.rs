@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use super::{LABEL_RESOURCE_ID, Ranges, ReservationKind, Resource, Value};
+use super::{LABEL_RESOURCE_ID, MountWish, Ranges, ReservationKind, Resource, Value};
 use crate::ids::ResourceId;
 use crate::offer::Offer;
 use crate::offer::report::Shortfall;
@@ -173,33 +173,27 @@ impl<'a> Pool<'a> {
         self.take_port(role, port).then_some(port)
     }
 
-    /// Takes the smallest whole MOUNT disk that is large enough and has one of these profiles, or none where none is named.
+    /// Takes the MOUNT disk that suits a volume best, whole; `later` are those that are taken after it.
     ///
     /// Errors: what is missing, measured against the largest disk of a fitting profile.
-    pub fn take_mount(&mut self, role: &str, wanted: Scalar, profiles: &[String]) -> Result<&'a Resource, Shortfall> {
-        let mut available = Scalar::ZERO;
-        let mut best: Option<(usize, Scalar)> = None;
-        for (at, mount) in self.mounts.iter().enumerate() {
-            let (Some(source), Value::Scalar(size)) =
-                (mount.resource.disk.as_ref().and_then(|disk| disk.source.as_ref()), &mount.resource.value)
-            else {
-                continue;
-            };
-            let fits = match &source.profile {
-                None => profiles.is_empty(),
-                Some(profile) => profiles.contains(profile),
-            };
-            if mount.role != role || !fits {
-                continue;
-            }
-            available = available.max(*size);
-            if *size >= wanted && best.is_none_or(|(_, smallest)| *size < smallest) {
-                best = Some((at, *size));
-            }
-        }
-        match best {
-            Some((at, _)) => Ok(self.mounts.remove(at).resource),
-            None => Err(Shortfall { name: "disk", role: role.to_owned(), wanted, available }),
+    pub fn take_mount(
+        &mut self,
+        role: &str,
+        wish: MountWish<'_>,
+        later: &[MountWish<'_>],
+    ) -> Result<&'a Resource, Shortfall> {
+        let (places, disks): (Vec<usize>, Vec<&Resource>) = self
+            .mounts
+            .iter()
+            .enumerate()
+            .filter(|(_, mount)| mount.role == role)
+            .map(|(at, mount)| (at, mount.resource))
+            .unzip();
+        let missing = |available| Shortfall { name: "disk", role: role.to_owned(), wanted: wish.size, available };
+        let chosen = wish.choose(&disks, later).map_err(missing)?;
+        match places.get(chosen) {
+            Some(at) => Ok(self.mounts.remove(*at).resource),
+            None => Err(missing(Scalar::ZERO)),
         }
     }
 
@@ -329,16 +323,20 @@ mod tests {
         assert_eq!(pool.take_scalar("*", "gpus", units(1)).unwrap_err().available, Scalar::ZERO);
     }
 
+    fn wish(size: u64, profiles: &[String]) -> MountWish<'_> {
+        MountWish { size: units(size), profiles }
+    }
+
     #[test]
     fn the_smallest_sufficient_mount_of_the_profile_is_taken_whole() {
         let offer = offer(vec![mount(100, None), mount(40, None), mount(30, Some("fast")), mount(20, None)]);
         let mut pool = Pool::new(&offer, "r");
         let size = |taken: Result<&Resource, Shortfall>| taken.map(|resource| resource.value.clone());
-        assert_eq!(size(pool.take_mount("*", units(30), &[])), Ok(Value::Scalar(units(40))));
-        assert_eq!(size(pool.take_mount("*", units(30), &[])), Ok(Value::Scalar(units(100))));
-        assert_eq!(size(pool.take_mount("*", units(30), &[])).unwrap_err().available, units(20));
-        assert_eq!(size(pool.take_mount("pre", units(1), &[])).unwrap_err().available, Scalar::ZERO);
-        assert_eq!(size(pool.take_mount("*", units(30), &["fast".into()])), Ok(Value::Scalar(units(30))));
+        assert_eq!(size(pool.take_mount("*", wish(30, &[]), &[])), Ok(Value::Scalar(units(40))));
+        assert_eq!(size(pool.take_mount("*", wish(30, &[]), &[])), Ok(Value::Scalar(units(100))));
+        assert_eq!(size(pool.take_mount("*", wish(30, &[]), &[])).unwrap_err().available, units(20));
+        assert_eq!(size(pool.take_mount("pre", wish(1, &[]), &[])).unwrap_err().available, Scalar::ZERO);
+        assert_eq!(size(pool.take_mount("*", wish(30, &["fast".into()]), &[])), Ok(Value::Scalar(units(30))));
     }
 
     #[test]
@@ -356,7 +354,7 @@ mod tests {
         assert_eq!(pool.available("pre", "mem"), units(13));
         let taken = pool.take_reserved("disk", &id("r2")).unwrap();
         pool.give_back(taken);
-        assert!(pool.take_mount("*", units(50), &[]).is_ok());
+        assert!(pool.take_mount("*", wish(50, &[]), &[]).is_ok());
     }
 
     #[test]
@@ -500,7 +498,7 @@ mod tests {
                     }
                     Take::Mount(pre, size, fast) => {
                         let profiles: &[String] = if fast { &["fast".to_owned()] } else { &[] };
-                        if let Ok(disk) = pool.take_mount(role(pre), units(size), profiles) {
+                        if let Ok(disk) = pool.take_mount(role(pre), wish(size, profiles), &[]) {
                             prop_assert!(bag_of(disk)[1] >= units(size).millis());
                             let first = disk.reservations.first();
                             prop_assert_eq!(first.is_some_and(|first| first.kind == ReservationKind::Static), pre);

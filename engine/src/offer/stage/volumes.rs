@@ -6,8 +6,26 @@ use super::OfferStage;
 use crate::ids::{Generator, PersistenceId, ResourceId};
 use crate::offer::claim::{Amount, Basis, Claim, VolumeClaim};
 use crate::offer::report::{Outcome, Reason};
-use crate::resource::{Pool, Value};
+use crate::resource::{MountWish, Pool, Value};
 use crate::units::Scalar;
+
+/// What is known where a volume is taken.
+pub(in crate::offer) struct Take<'a, 'l> {
+    /// Role of what is free to take.
+    pub(in crate::offer) role: &'a str,
+    /// What the volumes after it want of MOUNT disks.
+    pub(in crate::offer) later: &'l [MountWish<'a>],
+    /// Whether anything ever ran on what is stored.
+    pub(in crate::offer) has_run: bool,
+}
+
+/// What a volume wants of a MOUNT disk; `None` for a part of the root disk.
+pub(in crate::offer) fn mount_wish(volume: &VolumeSpec) -> Option<MountWish<'_>> {
+    match &volume.kind {
+        VolumeKind::Root => None,
+        VolumeKind::Mount { profiles } => Some(MountWish { size: volume.size_mb, profiles }),
+    }
+}
 
 /// Finds the volume: the very one it had, or a new one. A volume that exists keeps its size whatever the specification says.
 ///
@@ -15,14 +33,13 @@ use crate::units::Scalar;
 pub(in crate::offer) fn evaluate<'a>(
     volume: &'a VolumeSpec,
     stored: Option<(ResourceId, PersistenceId)>,
-    has_run: bool,
-    role: &'a str,
+    take: &Take<'a, '_>,
     pool: &mut Pool<'a>,
     ids: &mut Generator,
 ) -> (Outcome, Option<Claim<'a>>) {
     match stored {
-        Some((id, volume_id)) => existing(volume, id, volume_id, has_run, pool),
-        None => new(volume, role, pool, ids),
+        Some((id, volume_id)) => existing(volume, id, volume_id, take.has_run, pool),
+        None => new(volume, take, pool, ids),
     }
 }
 
@@ -63,7 +80,7 @@ fn existing<'a>(
 
 fn new<'a>(
     volume: &'a VolumeSpec,
-    role: &'a str,
+    &Take { role, later, .. }: &Take<'a, '_>,
     pool: &mut Pool<'a>,
     ids: &mut Generator,
 ) -> (Outcome, Option<Claim<'a>>) {
@@ -73,14 +90,16 @@ fn new<'a>(
             .take_scalar(role, "disk", volume.size_mb)
             .map(|_| (volume.size_mb, Basis::New { role }))
             .map_err(|shortfall| Reason::VolumeInsufficient { path: path(), shortfall }),
-        VolumeKind::Mount { profiles } => match pool.take_mount(role, volume.size_mb, profiles) {
-            Ok(disk) => match disk.value {
-                Value::Scalar(size) => Ok((size, Basis::NewMount { disk })),
-                // `take_mount` only takes scalars.
-                Value::Ranges(_) | Value::Set(_) => Ok((volume.size_mb, Basis::NewMount { disk })),
-            },
-            Err(shortfall) => Err(Reason::NoMount { path: path(), profiles: profiles.clone(), shortfall }),
-        },
+        VolumeKind::Mount { profiles } => {
+            match pool.take_mount(role, MountWish { size: volume.size_mb, profiles }, later) {
+                Ok(disk) => match disk.value {
+                    Value::Scalar(size) => Ok((size, Basis::NewMount { disk })),
+                    // `take_mount` only takes scalars.
+                    Value::Ranges(_) | Value::Set(_) => Ok((volume.size_mb, Basis::NewMount { disk })),
+                },
+                Err(shortfall) => Err(Reason::NoMount { path: path(), profiles: profiles.clone(), shortfall }),
+            }
+        }
     };
     match taken {
         Err(reason) => (Outcome::fail(OfferStage::Volume, reason), None),
