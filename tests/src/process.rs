@@ -13,7 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use crate::wait::{wait_for, wait_until};
 
@@ -185,9 +185,12 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
-    /// Freezes it (SIGSTOP).
+    /// Freezes it (SIGSTOP) and waits until all its threads stand still: one that has not noticed yet may still answer.
     pub fn freeze(&mut self) -> Result<()> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        rustix::process::waitid(WaitId::Pid(Pid::from_child(&self.child)), stopped)?;
+        self.check_running()
     }
 
     /// Lets it go on (SIGCONT).
