@@ -6,10 +6,11 @@
 //!
 //! Invariant: every process started here ends with the value that started it, also when a test panics, and with the
 //! test's own process when that is killed.
-//! Invariant: nothing waits for a fixed time; [`wait::wait_for`] is the only place that sleeps.
+//! Invariant: nothing waits for a fixed time; [`wait::wait_for`] sleeps between two looks, and so do values that end what they started.
 //!
 //! Read next: `mesos.rs`, then `scheduler.rs`.
 
+pub mod cgroup;
 pub mod hello_world;
 pub mod http;
 pub mod mesos;

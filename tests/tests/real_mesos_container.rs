@@ -9,14 +9,13 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
 use std::time::Duration;
 
+use mainstay_tests::cgroup::Cgroups;
 use mainstay_tests::mesos::{AgentOptions, MesosCluster, Options};
 use mainstay_tests::process::binary;
 use mainstay_tests::scheduler::{self, SchedulerUnderTest};
 use mainstay_tests::wait::{wait_for, wait_until};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -54,55 +53,9 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Where the first version of cgroups keeps those that freeze.
-const FREEZER: &str = "/sys/fs/cgroup/freezer";
-
-/// Two tests must not mount it at once.
-static MOUNT: Mutex<()> = Mutex::new(());
-
-/// A cgroup for the containers of one agent; it goes with this value, so hold it longer than the cluster.
-struct Cgroup(String);
-
-impl Cgroup {
-    /// Fails on a machine where an agent could not isolate anything; mounts what is only not mounted.
-    fn new(name: &str) -> Self {
-        assert!(rustix::process::geteuid().is_root(), "agents that mount and isolate need root");
-        let _alone = MOUNT.lock().unwrap();
-        if !Path::new(FREEZER).join("tasks").exists() {
-            fs::create_dir_all(FREEZER).unwrap_or_else(|error| panic!("cannot make {FREEZER}: {error}"));
-            let mounted = Command::new("mount").args(["-t", "cgroup", "-o", "freezer", "cgroup", FREEZER]).output();
-            let said = mounted.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
-            assert!(
-                Path::new(FREEZER).join("tasks").exists(),
-                "agents need the freezer cgroup of the first version at {FREEZER}, and it cannot be mounted: {said:?}"
-            );
-        }
-        Self(format!("mainstay-test-{}-{name}", std::process::id()))
-    }
-
-    fn flags(&self, isolation: &'static str) -> Vec<(&str, &str)> {
-        vec![("MESOS_LAUNCHER", "linux"), ("MESOS_ISOLATION", isolation), ("MESOS_CGROUPS_ROOT", &self.0)]
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        let folder = Path::new(FREEZER).join(&self.0);
-        // Each container has one below it. What runs under an image does not name the cluster's folder, so it is found here.
-        for _ in 0..100 {
-            for inner in fs::read_dir(&folder).into_iter().flatten().flatten().filter(|inner| inner.path().is_dir()) {
-                let processes = fs::read_to_string(inner.path().join("cgroup.procs")).unwrap_or_default();
-                for pid in processes.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)) {
-                    let _ = kill_process(pid, Signal::KILL);
-                }
-                let _ = fs::remove_dir(inner.path());
-            }
-            if fs::remove_dir(&folder).is_ok() || !folder.exists() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
+/// The flags of an agent that keeps its containers in these groups.
+fn flags<'a>(cgroups: &'a Cgroups, isolation: &'static str) -> Vec<(&'static str, &'a str)> {
+    vec![("MESOS_LAUNCHER", "linux"), ("MESOS_ISOLATION", isolation), ("MESOS_CGROUPS_ROOT", cgroups.root())]
 }
 
 /// What the task has written when it is done.
@@ -182,13 +135,13 @@ async fn an_agent_that_cannot_mount_says_so() {
 
 #[tokio::test]
 async fn folders_of_the_agent_are_seen_below_the_folder_of_the_task() {
-    let cgroup = Cgroup::new("mounts");
+    let cgroups = Cgroups::new("mounts", &["freezer"]);
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     fs::create_dir(root.join("writable")).unwrap();
     fs::create_dir(root.join("fixed")).unwrap();
     fs::write(root.join("fixed/file"), "of the agent\n").unwrap();
-    let _running = start(root, &cgroup.flags("filesystem/linux,namespaces/ipc"), MOUNTS).await;
+    let _running = start(root, &flags(&cgroups, "filesystem/linux,namespaces/ipc"), MOUNTS).await;
     let text = written(&root.join("writable/out")).await;
 
     let lines: Vec<&str> = text.lines().collect();
@@ -260,12 +213,12 @@ pods:
 
 #[tokio::test]
 async fn a_pod_sees_its_image_and_its_volume() {
-    let cgroup = Cgroup::new("image");
+    let cgroups = Cgroups::new("image", &["freezer"]);
     let folder = tempfile::tempdir().unwrap();
     let (registry, store) = (folder.path().join("registry"), folder.path().join("store"));
     save_image(&registry, "tiny");
     let (registry, store) = (registry.to_string_lossy(), store.to_string_lossy());
-    let mut flags = cgroup.flags("filesystem/linux,docker/runtime");
+    let mut flags = flags(&cgroups, "filesystem/linux,docker/runtime");
     flags.extend([
         ("MESOS_IMAGE_PROVIDERS", "docker"),
         ("MESOS_IMAGE_PROVISIONER_BACKEND", "copy"),
@@ -318,7 +271,7 @@ fn write_program(path: &Path, text: &str) {
 
 #[tokio::test]
 async fn a_volume_of_an_external_driver_is_asked_for_by_name_and_options_and_written() {
-    let cgroup = Cgroup::new("external");
+    let cgroups = Cgroups::new("external", &["freezer"]);
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let calls = root.join("calls");
@@ -332,7 +285,7 @@ async fn a_volume_of_an_external_driver_is_asked_for_by_name_and_options_and_wri
     write_program(&root.join("bin/dvdcli"), &program);
     let path = format!("{}:{}", root.join("bin").display(), std::env::var("PATH").unwrap());
     let checkpoints = root.join("checkpoints").to_string_lossy().into_owned();
-    let mut flags = cgroup.flags("filesystem/linux,docker/volume");
+    let mut flags = flags(&cgroups, "filesystem/linux,docker/volume");
     flags.extend([("PATH", &*path), ("MESOS_DOCKER_VOLUME_CHECKPOINT_DIR", &*checkpoints)]);
     let (_mesos, scheduler) = start(root, &flags, EXTERNAL).await;
     let text = written(&root.join("volumes/external_node_0/out")).await;
@@ -437,7 +390,7 @@ async fn network_of(mesos: &MesosCluster, task: &str) -> Value {
 
 #[tokio::test]
 async fn pods_have_networks_of_their_own_and_are_found_there() {
-    let cgroup = Cgroup::new("networks");
+    let cgroups = Cgroups::new("networks", &["freezer"]);
     let bridge = Bridge::new();
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
@@ -452,7 +405,7 @@ async fn pods_have_networks_of_their_own_and_are_found_there() {
     bridge.network(root, "mesos-bridge", 20);
     let plugins = format!("{}:/usr/lib/cni", root.join("plugins").display());
     let configs = root.join("networks").to_string_lossy().into_owned();
-    let mut flags = cgroup.flags("filesystem/linux,network/cni");
+    let mut flags = flags(&cgroups, "filesystem/linux,network/cni");
     flags.extend([("MESOS_NETWORK_CNI_PLUGINS_DIR", &*plugins), ("MESOS_NETWORK_CNI_CONFIG_DIR", &*configs)]);
     let (mesos, scheduler) = start_at(Some(bridge.address()), root, &flags, NETWORKS).await;
     scheduler.wait_plan_complete("deploy", DEADLINE).await.unwrap();

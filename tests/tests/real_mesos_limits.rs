@@ -1,13 +1,14 @@
 //! Resource limits of tasks on a real Mesos: with the isolators for them and without.
 //!
-//! The isolators want root and cgroups of the first version; where these are missing the tests that need them say so and pass.
+//! The isolators want root and cgroups of the first version.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
+use mainstay_tests::cgroup::Cgroups;
 use mainstay_tests::mesos::{AgentOptions, MesosCluster, Options};
 use mainstay_tests::scheduler::{self, SchedulerUnderTest};
 use mainstay_tests::wait::{wait_for, wait_until};
@@ -75,21 +76,12 @@ fn options(mesos: &MesosCluster, folder: &Path, spec: &str) -> scheduler::Option
     }
 }
 
-/// The cgroups of the containers of one agent; removed with this value, when nobody is left in them.
-struct Cgroups {
-    root: String,
-}
+/// The groups of the containers of the only agent.
+struct Groups(Cgroups);
 
-impl Cgroups {
-    /// None where an agent cannot have the isolators.
-    fn new(name: &str) -> Option<Self> {
-        let is_root = std::env::var_os("USER").is_none_or(|user| user == "root");
-        let is_there = |name: &&str| Path::new("/sys/fs/cgroup").join(name).join("tasks").exists();
-        if !is_root || !HIERARCHIES.iter().all(is_there) {
-            eprintln!("not run: this machine has no cgroups of the first version for the containers of an agent");
-            return None;
-        }
-        Some(Self { root: format!("mainstay-test-{name}-{}", std::process::id()) })
+impl Groups {
+    fn new(name: &str) -> Self {
+        Self(Cgroups::new(name, &HIERARCHIES))
     }
 
     async fn start_mesos(&self) -> MesosCluster {
@@ -97,21 +89,15 @@ impl Cgroups {
             ("MESOS_LAUNCHER", "linux"),
             ("MESOS_ISOLATION", "filesystem/linux,cgroups/cpu,cgroups/mem"),
             ("MESOS_CGROUPS_ENABLE_CFS", "true"),
-            ("MESOS_CGROUPS_ROOT", &self.root),
+            ("MESOS_CGROUPS_ROOT", self.0.root()),
         ])
         .await
-    }
-
-    /// Containers in one hierarchy.
-    fn containers(&self, hierarchy: &str) -> Vec<PathBuf> {
-        let entries = fs::read_dir(Path::new("/sys/fs/cgroup").join(hierarchy).join(&self.root)).unwrap();
-        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
     }
 
     /// The number in a file of the only container, or of a task's group in any; `None` when there is no such group.
     #[track_caller]
     fn number(&self, hierarchy: &str, task: Option<&str>, file: &str) -> Option<i64> {
-        let containers = self.containers(hierarchy);
+        let containers = self.0.containers(hierarchy);
         let of_container = || match containers.as_slice() {
             [container] => container.clone(),
             other => panic!("one container: {other:?}"),
@@ -139,38 +125,15 @@ impl Cgroups {
     }
 }
 
-impl Drop for Cgroups {
-    fn drop(&mut self) {
-        for hierarchy in HIERARCHIES {
-            let root = Path::new("/sys/fs/cgroup").join(hierarchy).join(&self.root);
-            remove(&root);
-        }
-    }
-}
-
-/// A group goes after those in it; its files cannot be removed and go with it.
-fn remove(group: &Path) {
-    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            remove(&entry.path());
-        }
-    }
-    let start = Instant::now();
-    // Those that were killed a moment ago may still be counted.
-    while fs::remove_dir(group).is_err() && group.exists() && start.elapsed() < Duration::from_secs(5) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 fn lines(file: &Path) -> Vec<String> {
     fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 #[tokio::test]
 async fn a_limit_lets_a_task_use_more_than_it_reserves_and_ends_it_alone_above() {
-    let Some(cgroups) = Cgroups::new("limits") else { return };
+    let groups = Groups::new("limits");
     let folder = tempfile::tempdir().unwrap();
-    let mesos = cgroups.start_mesos().await;
+    let mesos = groups.start_mesos().await;
     let scheduler = SchedulerUnderTest::start(&options(&mesos, folder.path(), LIMITS)).await.unwrap();
     scheduler.wait_plan_complete("deploy", DEADLINE).await.unwrap();
     let ids = scheduler.task_ids().await.unwrap();
@@ -181,16 +144,12 @@ async fn a_limit_lets_a_task_use_more_than_it_reserves_and_ends_it_alone_above()
     wait_until("the server has used more than it reserves", DEADLINE, async || Ok(lines(&used) == [server.clone()]))
         .await
         .unwrap();
-    assert_eq!((cgroups.memory_mb(Some(&server)), cgroups.cpus(Some(&server))), (Some(128), Some(500)));
-    assert_eq!((cgroups.memory_mb(Some(&calm)), cgroups.cpus(Some(&calm))), (Some(32), Some(-1)));
+    assert_eq!((groups.memory_mb(Some(&server)), groups.cpus(Some(&server))), (Some(128), Some(500)));
+    assert_eq!((groups.memory_mb(Some(&calm)), groups.cpus(Some(&calm))), (Some(32), Some(-1)));
     // The second step's, which joined the running executor.
-    assert_eq!((cgroups.memory_mb(Some(&burst)), cgroups.cpus(Some(&burst))), (None, Some(-1)));
-    assert_eq!(
-        (cgroups.memory_mb(None), cgroups.cpus(None)),
-        (Some(-1), Some(-1)),
-        "one unlimited task lifts the pod's"
-    );
-    let weights = [&server, &calm, &burst].map(|task| cgroups.number("cpu", Some(task), "shares").unwrap());
+    assert_eq!((groups.memory_mb(Some(&burst)), groups.cpus(Some(&burst))), (None, Some(-1)));
+    assert_eq!((groups.memory_mb(None), groups.cpus(None)), (Some(-1), Some(-1)), "one unlimited task lifts the pod's");
+    let weights = [&server, &calm, &burst].map(|task| groups.number("cpu", Some(task), "shares").unwrap());
     assert_eq!(weights, [102; 3], "a tenth of a cpu each");
 
     fs::write(folder.path().join("grow"), "").unwrap();
@@ -201,8 +160,8 @@ async fn a_limit_lets_a_task_use_more_than_it_reserves_and_ends_it_alone_above()
     scheduler.wait_plan_complete("recovery", DEADLINE).await.unwrap();
     let now = scheduler.task_ids().await.unwrap();
     assert_eq!((&now["node-0-calm"], &now["node-0-burst"]), (&calm, &burst), "the others went on");
-    assert_eq!((cgroups.memory_mb(Some(&back)), cgroups.cpus(Some(&back))), (Some(128), Some(500)));
-    assert_eq!(cgroups.memory_mb(Some(&server)), None, "the group of the ended launch is gone");
+    assert_eq!((groups.memory_mb(Some(&back)), groups.cpus(Some(&back))), (Some(128), Some(500)));
+    assert_eq!(groups.memory_mb(Some(&server)), None, "the group of the ended launch is gone");
     let log = fs::read_to_string(scheduler.log_path()).unwrap();
     assert!(log.contains("CONTAINER_LIMITATION_MEMORY") && log.contains("out of memory"), "{log}");
 
@@ -213,9 +172,9 @@ async fn a_limit_lets_a_task_use_more_than_it_reserves_and_ends_it_alone_above()
 
 #[tokio::test]
 async fn the_sample_of_limits_runs_and_a_changed_limit_is_rolled_out() {
-    let Some(cgroups) = Cgroups::new("sample") else { return };
+    let groups = Groups::new("sample");
     let folder = tempfile::tempdir().unwrap();
-    let mesos = cgroups.start_mesos().await;
+    let mesos = groups.start_mesos().await;
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../svc-specs/hello-world/limits.yml");
     let sample = fs::read_to_string(file).unwrap();
     // Limits of processes above the agent's own need a capability that tests may not have; they have tests of their own.
@@ -228,7 +187,7 @@ async fn the_sample_of_limits_runs_and_a_changed_limit_is_rolled_out() {
     let old = scheduler.task_ids().await.unwrap();
     let seen = |ids: &BTreeMap<String, String>| {
         ["hello-0-server", "hello-0-burst", "hello-0-helper"]
-            .map(|name| (cgroups.memory_mb(Some(&ids[name])), cgroups.cpus(Some(&ids[name]))))
+            .map(|name| (groups.memory_mb(Some(&ids[name])), groups.cpus(Some(&ids[name]))))
     };
     assert_eq!(seen(&old), [(Some(64), Some(1500)), (None, Some(-1)), (Some(64), Some(-1))]);
 
