@@ -228,13 +228,20 @@ impl Trial {
 }
 
 /// The smallest changes that together let the step pass on the agent of an offer; `None` when none were found.
-pub fn smallest(requirement: &Requirement<'_>, offer: &Offer) -> Option<Vec<Change>> {
+///
+/// `placed` are the tasks of all that is placed: the volumes of a pod type that is among them can no longer be made smaller.
+pub fn smallest<'t>(
+    requirement: &Requirement<'_>,
+    offer: &Offer,
+    placed: impl IntoIterator<Item = &'t Task>,
+) -> Option<Vec<Change>> {
     let pod_type = &requirement.pod.pod_type;
     let mut trial = Trial::new(requirement, offer);
     let mut changes: Vec<Change> = Vec::new();
+    let is_fixed = placed.into_iter().any(|task| task.pod.pod_type == *pod_type);
     for _ in 0..MAX_ROUNDS {
         let Some((at, reason)) = trial.first_failure(requirement) else { return Some(changes) };
-        let change = against(&reason, requirement, &trial)?;
+        let change = against(&reason, requirement, &trial, is_fixed)?;
         let mut next = trial.clone();
         next.apply(pod_type, &change);
         // Less of a resource helps only the stages behind it; when even that comes too late the agent lacks it.
@@ -292,26 +299,26 @@ fn merge(changes: &mut Vec<Change>, change: Change) {
     changes.push(change);
 }
 
-/// The least that removes one obstacle.
+/// The least that removes one obstacle; `is_fixed`: volumes keep their sizes.
 #[allow(
     clippy::wildcard_enum_match_arm,
     reason = "whatever is none of these is an obstacle of the placement rule, or nothing helps"
 )]
-fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial) -> Option<Change> {
+fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial, is_fixed: bool) -> Option<Change> {
     let pod = trial.spec.pod(&requirement.pod.pod_type)?;
     if let Reason::NoMount { path, profiles, shortfall } = reason {
-        return Some(if shortfall.available.is_zero() {
+        return Some(if shortfall.available.is_zero() || is_fixed {
             Change::AddMount { path: path.clone(), size: shortfall.wanted, profiles: profiles.clone() }
         } else {
             Change::SmallerVolume { path: path.clone(), from: shortfall.wanted, to: shortfall.available }
         });
     }
     if let Reason::VolumeInsufficient { path, shortfall } = reason {
-        return Some(less_disk(Some(path), shortfall, pod));
+        return Some(less_disk(Some(path), shortfall, pod, is_fixed));
     }
     if let Some(shortfall) = reason.shortfall() {
         return Some(if shortfall.name == "disk" {
-            less_disk(None, shortfall, pod)
+            less_disk(None, shortfall, pod, is_fixed)
         } else {
             less(shortfall, requirement, pod)
         });
@@ -390,7 +397,10 @@ fn less(shortfall: &Shortfall, requirement: &Requirement<'_>, pod: &PodSpec) -> 
 }
 
 /// Less disk: in the volume that is short when that leaves something, else in the largest; else more on the agent.
-fn less_disk(path: Option<&String>, shortfall: &Shortfall, pod: &PodSpec) -> Change {
+fn less_disk(path: Option<&String>, shortfall: &Shortfall, pod: &PodSpec, is_fixed: bool) -> Change {
+    if is_fixed {
+        return free(shortfall);
+    }
     let missing = shortfall.short_by();
     let volumes = || {
         let all = pod.volumes.iter().chain(pod.resource_sets.iter().flat_map(|set| &set.volumes));
@@ -459,7 +469,7 @@ mod tests {
     /// The smallest changes, and what is left in the way after them.
     fn tried(world: &World, offer: &Offer) -> Option<(Vec<Change>, Option<Reason>)> {
         world.with_requirement(&["server"], Recovery::None, |requirement| {
-            let changes = smallest(requirement, offer)?;
+            let changes = smallest(requirement, offer, None)?;
             let mut trial = Trial::new(requirement, offer);
             for change in &changes {
                 trial.apply("hello", change);
@@ -545,7 +555,8 @@ mod tests {
         world.launch(&["server", "agent"], Recovery::None);
         let offer = Offer { resources: agent(4000, 4096, 4096), ..world.offer() };
         world.with_requirement(&["server"], Recovery::None, |requirement| {
-            let changes = smallest(&Requirement { launch: &["server".to_owned()], ..requirement.clone() }, &offer);
+            let changes =
+                smallest(&Requirement { launch: &["server".to_owned()], ..requirement.clone() }, &offer, None);
             // The executor runs on, so its tasks cannot be placed anew beside it: whatever is said must be true.
             if let Some(changes) = changes {
                 let mut trial = Trial::new(requirement, &offer);

@@ -146,7 +146,7 @@ fn fresh(question: &Question, wanted: &Wanted, rule: Option<&Rule>, stored: &[&T
         let mut tried = near.into_iter().map(|(_, obstacles, offer)| Closest {
             agent_id: offer.agent_id.clone(),
             hostname: offer.hostname.clone(),
-            changes: change::smallest(&requirement, offer),
+            changes: change::smallest(&requirement, offer, all_tasks.iter().copied()),
             obstacles,
         });
         let first = tried.next();
