@@ -40,7 +40,7 @@ pub fn violations(engine: &Engine, stored: &BTreeMap<String, Bytes>) -> Vec<Stri
     }
     for (pod, planned) in &state.planned {
         let of_pod: BTreeSet<ResourceId> = state.pod_tasks(pod).into_iter().flat_map(Task::resource_ids).collect();
-        for id in planned.difference(&of_pod) {
+        for id in planned.keys().filter(|id| !of_pod.contains(*id)) {
             found.push(format!("planned reservation {id} belongs to no stored task of {pod}"));
         }
     }

@@ -7,6 +7,7 @@
 pub mod given_up;
 pub mod parse;
 pub mod paths;
+pub mod planned;
 pub mod rewrite;
 pub mod tasks;
 
@@ -24,6 +25,7 @@ use crate::journal::Entry;
 use crate::resource::Resource;
 use crate::task::status::Status;
 pub use given_up::GivenUp;
+pub use planned::Planned;
 pub use tasks::{Executor, Task};
 
 /// The whole stored state of one service.
@@ -44,7 +46,7 @@ pub struct State {
     /// Properties.
     pub properties: Arc<BTreeMap<String, Bytes>>,
     /// Reservations that our accepts create and Mesos has not confirmed, by pod instance.
-    pub planned: BTreeMap<PodInstance, BTreeSet<ResourceId>>,
+    pub planned: BTreeMap<PodInstance, Planned>,
     /// Reservations given up.
     pub releasing: BTreeMap<ResourceId, GivenUp>,
     /// Pod instances whose tasks have changed since the engine looked at them last.
@@ -138,17 +140,7 @@ impl State {
     }
 
     fn read_own_properties(&mut self) {
-        for task in self.tasks.values() {
-            let key = planned_key(&task.pod);
-            if self.planned.contains_key(&task.pod) {
-                continue;
-            }
-            if let Some(data) = self.properties.get(&key) {
-                let ids =
-                    String::from_utf8_lossy(data).lines().filter_map(|line| ResourceId::parse(line).ok()).collect();
-                self.planned.insert(task.pod.clone(), ids);
-            }
-        }
+        self.read_planned();
         if let Some(data) = self.properties.get(paths::PROPERTY_RELEASING) {
             self.releasing = String::from_utf8_lossy(data)
                 .lines()
@@ -287,51 +279,6 @@ impl State {
         }
     }
 
-    /// Records reservations that an accept is about to create.
-    pub fn plan_reservations(
-        &mut self,
-        pod: &PodInstance,
-        ids: impl IntoIterator<Item = ResourceId>,
-        commit: &mut Transaction,
-    ) {
-        let planned = self.planned.entry(pod.clone()).or_default();
-        planned.extend(ids);
-        if planned.is_empty() {
-            self.planned.remove(pod);
-            return;
-        }
-        let text = lines(planned.iter().map(ToString::to_string));
-        self.put_property(&planned_key(pod), text, commit);
-    }
-
-    /// Takes note that some planned reservations of a pod exist, or that all do.
-    pub fn confirm_reservations(
-        &mut self,
-        pod: &PodInstance,
-        which: Option<&BTreeSet<ResourceId>>,
-        commit: &mut Transaction,
-    ) {
-        let Some(planned) = self.planned.get_mut(pod) else { return };
-        match which {
-            Some(ids) => planned.retain(|id| !ids.contains(id)),
-            None => planned.clear(),
-        }
-        self.write_planned(pod, commit);
-    }
-
-    fn write_planned(&mut self, pod: &PodInstance, commit: &mut Transaction) {
-        match self.planned.get(pod) {
-            Some(left) if !left.is_empty() => {
-                let text = lines(left.iter().map(ToString::to_string));
-                self.put_property(&planned_key(pod), text, commit);
-            }
-            _ => {
-                self.planned.remove(pod);
-                self.delete_property(&planned_key(pod), commit);
-            }
-        }
-    }
-
     /// Records reservations as given up: they are released when an offer shows them.
     pub fn give_up(&mut self, resources: impl IntoIterator<Item = (ResourceId, GivenUp)>, commit: &mut Transaction) {
         let before = self.releasing.len();
@@ -370,15 +317,11 @@ impl State {
         for task in self.tasks.values().filter(|task| !task.is_permanently_failed) {
             kept.extend(task.resource_ids());
         }
-        for ids in self.planned.values() {
-            kept.extend(ids.iter().cloned());
+        for planned in self.planned.values() {
+            kept.extend(planned.keys().cloned());
         }
         kept
     }
-}
-
-fn planned_key(pod: &PodInstance) -> String {
-    format!("{}{}", paths::PROPERTY_PLANNED_PREFIX, paths::key_safe(&pod.to_string()))
 }
 
 fn lines(items: impl Iterator<Item = String>) -> String {

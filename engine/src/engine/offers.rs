@@ -26,7 +26,7 @@ use crate::offer::report::Report;
 use crate::offer::requirement::{Accepted, Recovery};
 use crate::offer::role;
 use crate::resource::Resource;
-use crate::state::{GivenUp, Task};
+use crate::state::{GivenUp, Planned, Task};
 use crate::task::status::{State, Status};
 use crate::units::{Millis, Timestamp};
 use crate::view::{Outcome, Outcomes};
@@ -154,7 +154,7 @@ impl Engine {
         for task in tasks.iter().filter(|task| task.resource_ids().any(|id| missing.contains(&id))) {
             self.strip(task, &missing, false, effects);
         }
-        self.state.confirm_reservations(&wanted.pod, Some(&missing), &mut effects.commit);
+        self.state.confirm_reservations(&wanted.pod, &missing, &mut effects.commit);
         effects.journal.push(Entry::ReservationDropped {
             pod: wanted.pod.clone(),
             resources: missing.into_iter().collect(),
@@ -259,6 +259,10 @@ impl Engine {
         };
         let held = GivenUp::of_pod(&stored).into_iter();
         let old: Vec<(ResourceId, GivenUp)> = held.filter(|(_, held)| !is_gone(&held.agent_id)).collect();
+        if let Some(planned) = self.state.planned.get(&wanted.pod) {
+            let shown = shown_of(planned, &stored, &accepted.tasks, offer);
+            self.state.confirm_reservations(&wanted.pod, &shown, &mut effects.commit);
+        }
         let mut launches: Vec<(TaskName, TaskId)> = Vec::new();
         let names: BTreeSet<TaskName> = accepted.tasks.iter().map(|task| task.name.clone()).collect();
         for task in accepted.tasks {
@@ -286,6 +290,8 @@ impl Engine {
                 self.state.delete_task(&name, &mut effects.commit);
             }
         }
+        // What was planned for a pod that moves, or for what it has no use for any more, is given up like all it had.
+        self.state.forget_unheld_plans(&wanted.pod, &mut effects.commit);
         // Most launches use what the pod had, or had nothing: then there is no need to look at every other pod.
         let own: BTreeSet<ResourceId> = self
             .state
@@ -300,11 +306,9 @@ impl Engine {
             self.state.give_up(given_up, &mut effects.commit);
             self.demand.sweep(now, RELEASE_SWEEP);
         }
-        if wanted.recovery == Recovery::Permanent {
-            self.state.confirm_reservations(&wanted.pod, None, &mut effects.commit);
-        }
         if !accepted.planned.is_empty() {
-            self.state.plan_reservations(&wanted.pod, accepted.planned, &mut effects.commit);
+            let launches = launches.iter().map(|(_, task_id)| task_id.clone()).collect();
+            self.state.plan_reservations(&wanted.pod, accepted.planned, &launches, &mut effects.commit);
         }
         if !self.shut_down.is_empty() {
             let tasks = self.state.tasks.values();
@@ -517,4 +521,20 @@ impl Engine {
             }
         }
     }
+}
+
+/// Planned reservations that this offer proves to exist: it holds them, or names the executor that runs on them. One that is to have a volume
+/// is shown with it.
+fn shown_of(planned: &Planned, stored: &[&Task], launched: &[Task], offer: &Offer) -> BTreeSet<ResourceId> {
+    let has_volume = |id: &ResourceId| {
+        let mut held = stored.iter().flat_map(|task| task.reserved());
+        held.any(|resource| resource.resource_id().as_ref() == Some(id) && resource.persistence_id().is_some())
+    };
+    let offered = offer.resources.iter().filter_map(|resource| Some((resource.resource_id()?, resource)));
+    let shown = offered
+        .filter(|(id, resource)| planned.contains_key(id) && (resource.persistence_id().is_some() || !has_volume(id)));
+    let running = launched.iter().filter_map(|task| task.executor.as_ref());
+    let running = running.filter(|executor| offer.executor_ids.contains(&executor.id));
+    let of_running = running.flat_map(|executor| executor.resources.iter().filter_map(Resource::resource_id));
+    shown.map(|(id, _)| id).chain(of_running).collect()
 }

@@ -10,6 +10,8 @@
 //! | the current launch, whatever is stored | GONE_BY_OPERATOR | the end of its agent: the pod is given up |
 //! | the current launch, stored over by the master's word | LOST, UNREACHABLE, … | passed over: the first reason is the real one |
 //! | the current launch | anything else | stored, shown to the steps |
+//!
+//! What an accept planned is confirmed, or given up, by what is said of the launches of that very accept.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +23,7 @@ use mainstay_proto::v1::task_status::Reason;
 use super::{Engine, RECOVERY};
 use crate::effect::{Call, Effects};
 use crate::event::OperationStatus;
-use crate::ids::{PodInstance, ResourceId, TaskName};
+use crate::ids::{PodInstance, ResourceId, TaskId, TaskName};
 use crate::journal::Entry;
 use crate::limits::{INVALID_LAUNCH_BACKOFF, RELEASE_SWEEP};
 use crate::plan::{self, model};
@@ -101,10 +103,9 @@ impl Engine {
             // try costs the agent an executor: the master does not hear that it never started, and has its resources in use until the
             // agent registers anew. With them the pod waits for just those.
             if proves_reservations(state) || task.status.as_ref().is_some_and(is_refused_by_agent) {
-                self.state.confirm_reservations(&task.pod, None, &mut effects.commit);
+                self.state.confirm_launch(&task.pod, &status_id, &mut effects.commit);
             } else if state.may_be_unlaunched() {
-                self.launch_fell_through(&task.pod, effects);
-                self.demand.sweep(now, RELEASE_SWEEP);
+                self.launch_fell_through(&task.pod, &status_id, now, effects);
             }
         }
         if matches!(state, State::Unreachable | State::Lost | State::Unknown) {
@@ -169,24 +170,38 @@ impl Engine {
         self.delay_steps(task, until);
     }
 
-    /// A launch whose reservations Mesos never confirmed is known not to have happened: what it planned is dropped and tried again.
+    /// A launch whose reservations nothing confirmed is known not to have happened: what its accept planned is dropped and tried again.
     ///
-    /// No task ever ran on these reservations, so no data is lost. If they do exist, offers will show them and they are released.
-    fn launch_fell_through(&mut self, pod: &PodInstance, effects: &mut Effects) {
+    /// No task ever ran on these reservations, so no data is lost. If they do exist, offers will show them and they are released. What the
+    /// other tasks of the pod stand on was planned by other accepts, and is left alone.
+    fn launch_fell_through(&mut self, pod: &PodInstance, launch: &TaskId, now: Timestamp, effects: &mut Effects) {
+        let (mut gone, launches) = self.state.planned_with(pod, launch);
         let tasks: Vec<Task> = self.state.pod_tasks(pod).into_iter().cloned().collect();
-        if tasks.iter().any(Task::is_live) {
+        let is_of_launch = |task: &Task| {
+            launches.is_empty() || task.task_id.as_ref().is_some_and(|task_id| launches.contains(task_id))
+        };
+        if gone.is_empty() || tasks.iter().any(|task| is_of_launch(task) && task.is_live()) {
             return;
         }
-        let Some(planned) = self.state.planned.get(pod).cloned() else { return };
-        let all: BTreeSet<ResourceId> = tasks.iter().flat_map(Task::resource_ids).collect();
+        self.state.confirm_reservations(pod, &gone, &mut effects.commit);
+        // What a launch stands on that lives exists, whatever was said of this one.
+        for id in tasks.iter().filter(|task| task.is_live()).flat_map(Task::resource_ids) {
+            gone.remove(&id);
+        }
+        if gone.is_empty() {
+            return;
+        }
         let given_up = GivenUp::of_pod(&tasks.iter().collect::<Vec<_>>());
-        self.state.give_up(given_up.into_iter().filter(|(id, _)| planned.contains(id)), &mut effects.commit);
+        self.state.give_up(given_up.into_iter().filter(|(id, _)| gone.contains(id)), &mut effects.commit);
+        self.demand.sweep(now, RELEASE_SWEEP);
         effects.journal.push(Entry::ReservationDropped {
             pod: pod.clone(),
-            resources: planned.iter().cloned().collect(),
+            resources: gone.iter().cloned().collect(),
             why: "the launch did not reach its agent",
         });
-        let is_all_planned = all.iter().all(|id| planned.contains(id));
+        let is_all = tasks.iter().flat_map(Task::resource_ids).all(|id| gone.contains(&id));
+        // Nothing is known of such a pod; what a task of an earlier launch has finished would be forgotten.
+        let is_first = tasks.iter().all(|task| task.status.is_none() || task.task_id.is_some() && is_of_launch(task));
         let is_deploy = self.plans.iter().enumerate().any(|(at, plan)| {
             at != RECOVERY
                 && plan.steps().any(|(_, _, step)| {
@@ -198,19 +213,18 @@ impl Engine {
                 })
         });
         for task in &tasks {
-            if is_all_planned && is_deploy {
+            if is_all && is_first && is_deploy {
                 self.state.delete_task(&task.name, &mut effects.commit);
-            } else {
-                self.strip(task, &planned, is_all_planned, effects);
+            } else if is_all || task.resource_ids().any(|id| gone.contains(&id)) {
+                self.strip(task, &gone, is_all, effects);
             }
-            if let Some(task_id) = &task.task_id {
+            if let Some(task_id) = task.task_id.as_ref().filter(|_| is_of_launch(task)) {
                 for plan in &mut self.plans {
                     plan.steps_mut().filter(|step| step.pod == *pod).for_each(|step| step.forget(task_id));
                     plan.version += 1;
                 }
             }
         }
-        self.state.confirm_reservations(pod, None, &mut effects.commit);
     }
 
     /// Takes reservations out of a stored task; a pod that had no others stays given up, so that recovery launches it anew.

@@ -8,7 +8,7 @@ use mainstay_spec::ServiceSpec;
 use super::Engine;
 use super::cycle::Class;
 use crate::config::Config;
-use crate::ids::{AgentId, ConfigId, FrameworkId, PodInstance, TaskId};
+use crate::ids::{AgentId, ConfigId, FrameworkId, PodInstance, ResourceId, TaskId};
 use crate::offer::placement::{Counts, Rule};
 use crate::offer::requirement::{Recovery, Requirement};
 use crate::plan::coordinator::Place;
@@ -28,6 +28,8 @@ pub(crate) struct Wanted {
     pub(crate) spec: Arc<ServiceSpec>,
     /// The only agent that can do: it holds the reservations of the pod.
     pub(crate) pinned: Option<AgentId>,
+    /// Reservations of the pod that nothing has confirmed: nothing ran on them.
+    pub(crate) unconfirmed: BTreeSet<ResourceId>,
     /// Region of the master, else that of the service.
     pub(crate) local_region: Option<String>,
 }
@@ -59,6 +61,7 @@ impl Wanted {
             recovery: self.recovery,
             parameters: &self.parameters,
             stored,
+            unconfirmed: &self.unconfirmed,
             placement,
             local_region: self.local_region.as_deref(),
             all_tasks,
@@ -110,6 +113,7 @@ impl Engine {
             config_id,
             spec,
             pinned,
+            unconfirmed: self.state.planned.get(&step.pod).into_iter().flatten().map(|(id, _)| id.clone()).collect(),
         })
     }
 

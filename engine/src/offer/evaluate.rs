@@ -195,7 +195,9 @@ impl<'a> Run<'a, '_> {
             self.mounts.pop();
         }
         let found = stored.volume(volume, &self.pool);
-        let take = stage::volumes::Take { role: self.below, later: &self.mounts, has_run: stored.has_run() };
+        let is_unconfirmed = found.as_ref().is_some_and(|(id, _)| self.requirement.unconfirmed.contains(id));
+        let has_run = stored.has_run() && !is_unconfirmed;
+        let take = stage::volumes::Take { role: self.below, later: &self.mounts, has_run };
         let (outcome, claim) = stage::volumes::evaluate(volume, found, &take, &mut self.pool, self.ids);
         self.outcomes.push(outcome);
         claim

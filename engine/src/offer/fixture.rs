@@ -299,6 +299,7 @@ impl World {
             recovery,
             parameters: &self.parameters,
             stored: &stored,
+            unconfirmed: &std::collections::BTreeSet::new(),
             placement: rule.as_ref(),
             local_region: self.local_region.as_deref(),
             all_tasks: &all_tasks,

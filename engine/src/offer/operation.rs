@@ -220,6 +220,9 @@ impl Build<'_, '_> {
         };
         let resource = Resource { disk: Some(Box::new(disk)), ..reserved };
         if volume.is_new {
+            if !self.planned.contains(&claim.id) {
+                self.planned.push(claim.id.clone());
+            }
             self.operations.push(create(&resource, Some(self.ids.operation_id())));
         }
         resource

@@ -1,7 +1,7 @@
 //! What one step wants from one offer.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_spec::{PodSpec, ServiceSpec};
 
@@ -38,6 +38,8 @@ pub struct Requirement<'a> {
     pub parameters: &'a BTreeMap<String, String>,
     /// Stored tasks of this pod instance, by name.
     pub stored: &'a [&'a Task],
+    /// Their reservations that nothing has confirmed: no task ever ran on them.
+    pub unconfirmed: &'a BTreeSet<ResourceId>,
     /// Placement rule of the pod.
     pub placement: Option<&'a Rule>,
     /// Region that counts as the service's own: that of the master, else `SERVICE_REGION`; `None` when nobody has said.

@@ -20,7 +20,8 @@ pub const PROPERTIES: &str = "Properties";
 pub const PROPERTY_LAST_COMPLETED: &str = "last-completed-update-type";
 /// Prefix of the properties that hold what operators did to a plan (interrupted, forced, started); ours.
 pub const PROPERTY_PLAN_PREFIX: &str = "mainstay-plan-";
-/// Prefix of the properties that list the reservations of a pod instance which Mesos has not confirmed yet; ours.
+/// Prefix of the properties that list the reservations of a pod instance which Mesos has not confirmed yet, each with the
+/// launches of its accept; ours.
 pub const PROPERTY_PLANNED_PREFIX: &str = "mainstay-planned-";
 /// Property that keeps the launch delays of failing tasks, one `<task> <delay ms> <until ms> <why>` a line; ours.
 pub const PROPERTY_DELAYS: &str = "mainstay-delays";
