@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One unfinished step.
+/// One unfinished step, or a plan that cannot be carried out although its steps are done: then phase, step and pod are empty.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Step {

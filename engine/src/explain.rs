@@ -39,6 +39,8 @@ pub struct Question {
     pub(crate) tasks: Arc<BTreeMap<TaskName, Arc<Task>>>,
     pub(crate) seen: Arc<Seen>,
     pub(crate) steps: Vec<Asked>,
+    /// Plans in error, each with why: an update that was refused leaves a plan of which every step is done.
+    pub(crate) refused: Vec<(String, Vec<String>)>,
     /// Agents that fit, named at most.
     pub(crate) named: usize,
 }
@@ -74,7 +76,7 @@ pub(crate) enum Standing {
     },
 }
 
-/// Why one step is not done.
+/// Why one step is not done, or a plan as a whole: then phase and step are empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// Plan.
@@ -83,8 +85,8 @@ pub struct Explanation {
     pub phase: String,
     /// Step, `<pod>-<index>:[<task>, …]`.
     pub step: String,
-    /// Pod instance.
-    pub pod: PodInstance,
+    /// Pod instance; `None` for a plan as a whole.
+    pub pod: Option<PodInstance>,
     /// What it waits for.
     pub waiting: Waiting,
     /// What became of the last launch, when that has failed since its tasks were well; empty otherwise, and when nobody said.
@@ -170,7 +172,8 @@ impl Question {
         self
     }
 
-    /// Explains the unfinished steps of the pods for which `is_wanted` holds, in the order of the plans.
+    /// Explains plans that cannot be carried out as a whole, then the unfinished steps of the pods for which `is_wanted` holds, in the order of
+    /// the plans.
     pub fn answer(&self, is_wanted: impl Fn(&PodInstance) -> bool) -> Vec<Explanation> {
         self.answer_beside(&mut Answers::default(), is_wanted)
     }
@@ -181,13 +184,22 @@ impl Question {
         Answers(known): &mut Answers,
         is_wanted: impl Fn(&PodInstance) -> bool,
     ) -> Vec<Explanation> {
+        let has_step = |plan: &str| self.steps.iter().any(|asked| asked.plan == plan);
+        let refused = self.refused.iter().filter(|(plan, _)| !has_step(plan)).map(|(plan, errors)| Explanation {
+            plan: plan.clone(),
+            phase: String::new(),
+            step: String::new(),
+            pod: None,
+            last_failure: String::new(),
+            waiting: Waiting::Error { errors: errors.clone() },
+        });
         let steps = self.steps.iter().filter(|asked| is_wanted(&asked.pod));
-        steps
-            .map(|asked| Explanation {
+        refused
+            .chain(steps.map(|asked| Explanation {
                 plan: asked.plan.clone(),
                 phase: asked.phase.clone(),
                 step: asked.step.clone(),
-                pod: asked.pod.clone(),
+                pod: Some(asked.pod.clone()),
                 last_failure: asked.last_failure.clone(),
                 waiting: match &asked.standing {
                     Standing::Known(waiting) => waiting.clone(),
@@ -195,7 +207,7 @@ impl Question {
                         Waiting::Offer(Box::new(search::search(self, wanted, rule.as_ref(), known)))
                     }
                 },
-            })
+            }))
             .collect()
     }
 }
@@ -203,7 +215,11 @@ impl Question {
 /// Several lines, for people; the first says it all in short.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: ", self.plan, self.step)?;
+        f.write_str(&self.plan)?;
+        if !self.step.is_empty() {
+            write!(f, " {}", self.step)?;
+        }
+        f.write_str(": ")?;
         match &self.waiting {
             Waiting::NotSubscribed => f.write_str("waits for the subscription to a master"),
             Waiting::Reconciling { unanswered } => {

@@ -426,7 +426,10 @@ impl World {
             .collect();
         let mut by_pod: BTreeMap<PodInstance, Vec<Explanation>> = BTreeMap::new();
         for one in waiting {
-            by_pod.entry(one.pod.clone()).or_default().push(one);
+            // A new deployment has no plan that was refused as a whole.
+            if let Some(pod) = one.pod.clone() {
+                by_pod.entry(pod).or_default().push(one);
+            }
         }
         let mut pods = Vec::new();
         for pod in &service.spec.pods {

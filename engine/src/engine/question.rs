@@ -77,6 +77,12 @@ impl Engine {
             tasks: Arc::clone(&self.state.tasks),
             seen: Arc::clone(&self.seen),
             steps,
+            refused: self
+                .plans
+                .iter()
+                .filter(|plan| !plan.errors.is_empty())
+                .map(|plan| (plan.name.clone(), plan.errors.clone()))
+                .collect(),
             named: EXAMPLES,
         }
     }

@@ -151,7 +151,7 @@ fn everything_a_step_waits_for_has_its_words() {
             plan: text("deploy"),
             phase: text("node"),
             step: text("node-0:[server]"),
-            pod: PodInstance { pod_type: text("node"), index: 0 },
+            pod: Some(PodInstance { pod_type: text("node"), index: 0 }),
             waiting: waiting.clone(),
             last_failure: text(failure),
         };

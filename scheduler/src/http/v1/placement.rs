@@ -70,7 +70,7 @@ pub fn to_wire(explanation: &Explanation) -> Step {
         plan: explanation.plan.clone(),
         phase: explanation.phase.clone(),
         step: explanation.step.clone(),
-        pod: explanation.pod.to_string(),
+        pod: explanation.pod.as_ref().map(ToString::to_string).unwrap_or_default(),
         waits_for: waits_for.to_owned(),
         text: explanation.to_string(),
         search,
