@@ -53,6 +53,6 @@ pub const MISSING_AFTER_OFFERS: u32 = 3;
 pub const MALFORMED_TOLD: usize = 100;
 /// Evaluation reports told in full per offer cycle; the rest is counted.
 pub const REPORTS_PER_CYCLE: usize = 100;
-/// How a pod whose launch Mesos calls invalid is held back: without this it would be launched again with every offer.
+/// How a pod whose launch Mesos calls invalid, or no agent can make a container for, is held back: it would be launched again with every offer.
 pub const INVALID_LAUNCH_BACKOFF: Backoff =
     Backoff { initial: Millis::from_secs(1), factor_millis: 2000, max: Millis::from_secs(60) };

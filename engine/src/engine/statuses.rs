@@ -129,8 +129,8 @@ impl Engine {
     fn show_to_steps(&mut self, task: &Task, now: Timestamp) {
         let goal = self.goal_of(task);
         let mut is_failure = false;
-        // ERROR is held back in any case.
-        let failed = task.state() == Some(State::Failed);
+        // What is refused is held back in any case.
+        let failed = task.state() == Some(State::Failed) && !task.status.as_ref().is_some_and(is_refused);
         for plan in &mut self.plans {
             let mut changed = false;
             for step in plan.steps_mut().filter(|step| step.pod == task.pod) {
@@ -141,9 +141,13 @@ impl Engine {
             }
             plan.version += u64::from(changed);
         }
-        if let (true, Some(backoff)) = (is_failure, self.config.backoff) {
-            let until = self.delays.failed(&task.name, &why_ended(task), backoff, now);
-            self.delay_steps(task, until);
+        match self.config.backoff {
+            Some(backoff) if is_failure => {
+                let until = self.delays.failed(&task.name, &why_ended(task), backoff, now);
+                self.delay_steps(task, until);
+            }
+            _ if failed => self.delays.note(&task.name, &why_ended(task)),
+            _ => {}
         }
         if task.state().is_some_and(|state| model::task_status(state, task, goal) == plan::Status::Complete) {
             self.delays.clear(&task.name);
@@ -163,7 +167,7 @@ impl Engine {
         }
     }
 
-    /// Mesos refused the launch: the next one is likely to be as well, so it does not follow at once.
+    /// Mesos refuses the launch: the next one is likely to be as well, so it does not follow at once.
     fn hold_back(&mut self, task: &Task, now: Timestamp) {
         let backoff = self.config.backoff.unwrap_or(INVALID_LAUNCH_BACKOFF);
         let until = self.delays.failed(&task.name, &why_ended(task), backoff, now);
@@ -320,8 +324,11 @@ impl Engine {
 /// Whether Mesos would not have the launch for what it is: the master calls it invalid, or the agent cannot do what it asks for.
 ///
 /// Source: an agent drops what has resource limits that none of its isolators can set, with this reason; nothing in an offer tells before.
+/// Whether the launch cannot have come to run: the master calls it invalid, or the agent cannot carry it out or make its container.
 fn is_refused(status: &Status) -> bool {
-    status.state == State::Error || is_refused_by_agent(status)
+    let is_without_container =
+        status.state == State::Failed && status.reason == Some(Reason::ContainerLaunchFailed as i32);
+    status.state == State::Error || is_refused_by_agent(status) || is_without_container
 }
 
 fn is_refused_by_agent(status: &Status) -> bool {

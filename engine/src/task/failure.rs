@@ -1,6 +1,7 @@
-//! Growing delays between launches of a task that keeps failing.
+//! Why tasks that are not well failed, and growing delays between launches of those that keep failing.
 //!
-//! Kept in the store, so that a scheduler that restarts does not launch a failing task at once.
+//! Delays are kept in the store, so that a scheduler that restarts does not launch a failing task at once; failures that hold nothing back
+//! are not.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,13 @@ struct Delay {
     why: String,
 }
 
+impl Delay {
+    /// Whether it ever held the task back.
+    const fn holds(&self) -> bool {
+        self.span.0 > 0
+    }
+}
+
 impl Delays {
     /// Reads what [`Self::write`] wrote; lines that cannot be read are dropped.
     ///
@@ -42,12 +50,12 @@ impl Delays {
         Self { by_task: text.lines().filter_map(line).collect(), is_changed: false }
     }
 
-    /// One line per delayed task; empty when there is none.
+    /// One line per task that is or was held back; empty when there is none.
     pub fn write(&self) -> String {
         let line = |(name, delay): (&TaskName, &Delay)| {
             format!("{name} {} {} {}", delay.span.0, delay.until.0, delay.why).trim_end().to_owned() + "\n"
         };
-        self.by_task.iter().map(line).collect()
+        self.by_task.iter().filter(|(_, delay)| delay.holds()).map(line).collect()
     }
 
     /// Whether there is something to write since the last call.
@@ -59,7 +67,7 @@ impl Delays {
     ///
     /// Shape: of `why` one line of bounded length is kept.
     pub fn failed(&mut self, name: &TaskName, why: &str, backoff: Backoff, now: Timestamp) -> Timestamp {
-        let next = match self.by_task.get(name) {
+        let next = match self.by_task.get(name).filter(|last| last.holds()) {
             None => backoff.initial,
             Some(last) => Millis(last.span.0.saturating_mul(backoff.factor_millis.max(1000)) / 1000),
         };
@@ -68,6 +76,20 @@ impl Delays {
         self.by_task.insert(name.clone(), Delay { span, until, why: one_line(why) });
         self.is_changed = true;
         until
+    }
+
+    /// Takes note of a failure that holds nothing back.
+    ///
+    /// Shape: as [`Self::failed`].
+    pub fn note(&mut self, name: &TaskName, why: &str) {
+        let delay = self.by_task.entry(name.clone()).or_insert(Delay {
+            span: Millis(0),
+            until: Timestamp(0),
+            why: String::new(),
+        });
+        let why = one_line(why);
+        self.is_changed |= delay.holds() && delay.why != why;
+        delay.why = why;
     }
 
     /// Until when the task is held back, if it still is.
@@ -82,7 +104,7 @@ impl Delays {
 
     /// The task is well, or an operator wants it now.
     pub fn clear(&mut self, name: &TaskName) {
-        self.is_changed |= self.by_task.remove(name).is_some();
+        self.is_changed |= self.by_task.remove(name).is_some_and(|delay| delay.holds());
     }
 }
 
@@ -114,6 +136,27 @@ mod tests {
         assert_eq!(seen, [60_001, 120_001, 200_001, 200_001]);
         delays.clear(&name);
         assert_eq!(delays.failed(&name, "", backoff, Timestamp(1)).0, 60_001);
+    }
+
+    #[test]
+    fn a_failure_that_holds_nothing_back_is_known_and_not_written() {
+        let name = TaskName::parse("hello-0-server").expect("a valid name");
+        let mut delays = Delays::default();
+        delays.note(&name, "TASK_FAILED:  exit 3");
+        assert_eq!((delays.why(&name), delays.until(&name, Timestamp(0))), (Some("TASK_FAILED: exit 3"), None));
+        assert_eq!((delays.write().as_str(), delays.take_changed()), ("", false));
+        let backoff = Backoff { initial: Millis(1000), factor_millis: 2000, max: Millis(60_000) };
+        assert_eq!(
+            delays.failed(&name, "TASK_ERROR", backoff, Timestamp(0)),
+            Timestamp(1000),
+            "the first that holds back"
+        );
+        delays.note(&name, "TASK_FAILED: exit 4");
+        assert_eq!(delays.write(), "hello-0-server 1000 1000 TASK_FAILED: exit 4\n");
+        assert!(delays.take_changed());
+        delays.clear(&name);
+        assert_eq!((delays.why(&name), delays.write().as_str()), (None, ""));
+        assert!(delays.take_changed());
     }
 
     #[test]

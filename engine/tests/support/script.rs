@@ -16,6 +16,7 @@
 //! | `up` | `start`, `subscribe`, and every unfinished task is answered with its last state |
 //! | `offers [NAME…]` | these agents (all of them) are offered in one event |
 //! | `status TASK[#N] STATE [ready\|unready] [master]` | the N-th launch (the last one) of a task has this state; `master`: not an update, an answer |
+//! | `said REASON MESSAGE…` | the next status comes with the number of a reason and these words |
 //! | `refuse TASK REASON MESSAGE…` | its agent drops the last launch of a task, with the number of a reason and these words |
 //! | `runs TASK…` | each has RUNNING, ready |
 //! | `lose accept` | the next ACCEPT never reaches the master |
@@ -232,6 +233,7 @@ impl World {
                 self.feed(Event::Offers(offers));
             }
             ["status", task, state, rest @ ..] => self.status(task, state, rest),
+            ["said", reason, message @ ..] => self.said = Some((reason.parse().unwrap(), message.join(" "))),
             ["refuse", task, reason, message @ ..] => {
                 self.said = Some((reason.parse().unwrap(), message.join(" ")));
                 self.status(task, "DROPPED", &[]);
