@@ -37,7 +37,7 @@ use crate::journal::Entry;
 use crate::limits::FIRST_SWEEP;
 use crate::offer::demand::Demand;
 use crate::offer::refusal::Refusals;
-use crate::plan::coordinator::Place;
+use crate::plan::coordinator::{Moving, Place};
 use crate::plan::recovery::Wanted;
 use crate::plan::{Plan, Status};
 use crate::state::{State, Task};
@@ -71,8 +71,12 @@ type Launchable = (uuid::Uuid, bool);
 struct Looked {
     /// Versions of the plans this was made from.
     versions: Vec<u64>,
+    /// Pods that had to come back as a whole.
+    moving: Moving,
     /// Steps that may be worked on.
     candidates: Arc<Vec<Place>>,
+    /// Steps that would be, but for what has to come back first.
+    waiting: Vec<Place>,
     /// Whether any of them waits for an offer.
     has_work: bool,
     /// When the first step that is held back goes on.
@@ -106,6 +110,8 @@ pub struct Engine {
     looked: Looked,
     /// Pod instances that have to be brought back, kept up with what is stored.
     down: BTreeMap<PodInstance, Wanted>,
+    /// Those of them that have to come back as a whole, or are doing so.
+    moving: Moving,
     /// Steps that could launch when last looked at, and how.
     launchable: BTreeSet<Launchable>,
     /// Why each waiting step waits, one line.

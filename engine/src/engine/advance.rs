@@ -11,7 +11,7 @@ use crate::journal::Entry;
 use crate::limits::RELEASE_SWEEP;
 use crate::offer::demand::Action;
 use crate::offer::requirement::Recovery;
-use crate::plan::coordinator::{self, Place};
+use crate::plan::coordinator::{self, Moving, Place};
 use crate::plan::{Phase, Plan, Status, Step, recovery};
 use crate::state::{Task, paths};
 use crate::task::status::State;
@@ -79,8 +79,9 @@ impl Engine {
     /// Invariant: every change of a plan raises its version; a build with assertions checks that nothing was missed.
     fn plans_now(&mut self) -> &super::Looked {
         let versions = self.plans.iter().map(|plan| plan.version);
-        let is_known =
-            self.looked.versions.len() == self.plans.len() && versions.eq(self.looked.versions.iter().copied());
+        let is_known = self.looked.versions.len() == self.plans.len()
+            && versions.eq(self.looked.versions.iter().copied())
+            && self.looked.moving == self.moving;
         if !is_known {
             self.looked = self.look_anew();
         } else if cfg!(debug_assertions) {
@@ -93,8 +94,10 @@ impl Engine {
     }
 
     fn look_anew(&self) -> super::Looked {
-        let candidates = coordinator::candidates(&self.plans);
+        let coordinator::Found { candidates, waiting } = coordinator::look(&self.plans, &self.moving);
         super::Looked {
+            moving: self.moving.clone(),
+            waiting,
             versions: self.plans.iter().map(|plan| plan.version).collect(),
             has_work: candidates.iter().any(|place| self.step_at(*place).is_some_and(Step::wants_launch)),
             delayed_until: self.plans.iter().flat_map(Plan::steps).filter_map(|(_, _, step)| step.delayed_until).min(),
@@ -123,7 +126,21 @@ impl Engine {
         }
     }
 
-    /// Source: deploy is asked first; recovery keeps off whatever another plan is about to launch or is launching.
+    /// Pods that are given up, with what has to come back of them; those that recovery is bringing back already stay until that is done.
+    fn moving_now(&self, wanted: &[recovery::Wanted]) -> Moving {
+        let given_up = wanted.iter().filter(|one| one.kind == Recovery::Permanent && !one.tasks.is_empty());
+        let mut moving: Moving = given_up.map(|one| (one.pod.clone(), one.tasks.clone())).collect();
+        let recovering = self.plans.get(RECOVERY).filter(|plan| !plan.is_interrupted);
+        for (_, _, step) in recovering.into_iter().flat_map(Plan::steps) {
+            if step.recovery == Recovery::Permanent && step.status() != Status::Complete && !step.launched.is_empty() {
+                moving.entry(step.pod.clone()).or_insert_with(|| step.tasks.clone());
+            }
+        }
+        moving
+    }
+
+    /// Source: deploy is asked first; recovery keeps off whatever another plan is about to launch or is launching. A pod that is given up is
+    /// deploy's only if deploy launches all that has to come back.
     fn refresh_recovery(&mut self, now: Timestamp, effects: &mut Effects) {
         for pod in self.state.take_touched() {
             match recovery::wanted_of(&pod, &self.state, |task| Some(self.spec_of(task))) {
@@ -136,6 +153,7 @@ impl Engine {
             "a stored task has changed unseen"
         );
         if self.down.is_empty() && self.plans.get(RECOVERY).is_some_and(|plan| plan.phases.is_empty()) {
+            self.moving.clear();
             return;
         }
         let mut wanted: Vec<_> = self.down.values().cloned().collect();
@@ -143,6 +161,7 @@ impl Engine {
             // Tasks that no plan could launch are ended and left alone; their reservations stay.
             one.tasks.retain(|task| self.planned_tasks.contains(&one.pod.task_name(task)));
         }
+        self.moving = self.moving_now(&wanted);
         let candidates = self.candidates();
         let of_deploy = candidates.iter().filter(|place| place.plan == DEPLOY).filter_map(|place| self.step_at(*place));
         let dirty = self
@@ -151,7 +170,9 @@ impl Engine {
             .enumerate()
             .filter(|(at, plan)| *at != RECOVERY && !plan.is_interrupted)
             // Also what runs and is not done: a task of a side plan that uses the resource set of another one must not be ended for it.
-            .flat_map(|(_, plan)| plan.steps().map(|(_, _, step)| step))
+            .flat_map(|(_, plan)| plan.steps().map(move |(_, _, step)| (plan, step)))
+            .filter(|(plan, step)| coordinator::may_launch(plan, step, &self.moving))
+            .map(|(_, step)| step)
             .filter(|step| step.is_dirty() || step.status() == Status::Started);
         let mut taken: BTreeMap<&PodInstance, Vec<&Step>> = BTreeMap::new();
         for step in of_deploy.chain(dirty) {
@@ -201,6 +222,11 @@ impl Engine {
             }
             self.waits(step_id, &name, format!("waits for the end of {}", names.join(", ")), effects);
             prepared.insert(place);
+        }
+        for place in self.plans_now().waiting.clone() {
+            let Some(step) = self.step_at(place).filter(|step| step.wants_launch()) else { continue };
+            let (step_id, name) = (step.id, step.name.clone());
+            self.waits(step_id, &name, "waits for recovery to bring back the whole pod".to_owned(), effects);
         }
         for place in prepared {
             let Some(plan) = self.plans.get_mut(place.plan) else { continue };

@@ -90,7 +90,10 @@ impl Engine {
         } else if !self.reconciler.is_done() {
             lines.push(format!("reconciling: {} tasks not answered yet", self.reconciler.unanswered()));
         }
-        for place in self.candidates().iter().copied() {
+        let mut places = self.candidates().to_vec();
+        places.extend(&self.looked.waiting);
+        places.sort();
+        for place in places {
             let Some(plan) = self.plans.get(place.plan) else { continue };
             let Some(step) = plan.phases.get(place.phase).and_then(|phase| phase.steps.get(place.step)) else {
                 continue;

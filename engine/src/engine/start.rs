@@ -163,6 +163,7 @@ pub(super) fn start(
         told: super::Told::default(),
         looked: super::Looked::default(),
         down: BTreeMap::new(),
+        moving: BTreeMap::new(),
         launchable: BTreeSet::new(),
         waits: Waits::default(),
         shut_down: BTreeSet::new(),

@@ -69,7 +69,7 @@ pub fn wanted_of(
     }
     let is_essential = |task: &&Task| pod_spec.task(task.short_name()).is_some_and(|spec| spec.essential);
     let relaunched: Vec<&Task> = if is_given_up || failed.iter().any(is_essential) {
-        of_goal(Goal::Running).filter(|task| task.task_id.is_some() || task.is_permanently_failed).collect()
+        of_goal(Goal::Running).filter(|task| task.task_id.is_some()).collect()
     } else {
         failed
     };
