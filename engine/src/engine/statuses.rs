@@ -9,6 +9,7 @@
 //! | the current launch, stored FINISHED, FAILED or KILLED | anything else | passed over: late or a guess of the master |
 //! | the current launch, whatever is stored | GONE_BY_OPERATOR | the end of its agent: the pod is given up |
 //! | the current launch, stored over by the master's word | LOST, UNREACHABLE, … | passed over: the first reason is the real one |
+//! | the current launch | live, and older by its agent's clock than one that was as far or further | passed over: a repetition |
 //! | the current launch | anything else | stored, shown to the steps |
 //!
 //! What an accept planned is confirmed, or given up, by what is said of the launches of that very accept.
@@ -356,9 +357,12 @@ fn why_passed_over(task: &Task, new: &Status) -> Option<&'static str> {
     if stored.state.is_terminal() && is_guess && new.state != stored.state {
         return Some("the first reason is the real one");
     }
-    // Both are updates of the executor or agent, stamped by the same clock: a late repetition must not undo what came after it.
+    // Both are updates of the executor or agent, stamped by the same clock: a late repetition must not undo what came after it. That clock may
+    // be set back, though, and what leads on is never a repetition of what led here. The end of a launch must not be missed: it is told once, and
+    // when it is acknowledged the master forgets the task.
     let is_older = stored.timestamp.zip(new.timestamp).is_some_and(|(stored, new)| new < stored);
-    if stored.uuid.is_some() && new.uuid.is_some() && is_older {
+    let leads_on = stored.state.is_live() && (!new.state.is_live() || new.state > stored.state);
+    if stored.uuid.is_some() && new.uuid.is_some() && is_older && !leads_on {
         return Some("a later update of this launch is known");
     }
     None

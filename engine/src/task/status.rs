@@ -45,6 +45,8 @@ pub struct Status {
 }
 
 /// State of a task.
+///
+/// Shape: the live ones in the order in which a launch goes through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "the names of Mesos v1 TaskState")]
 pub enum State {

@@ -17,6 +17,7 @@
 //! | `offers [NAME…]` | these agents (all of them) are offered in one event |
 //! | `status TASK[#N] STATE [ready\|unready] [master]` | the N-th launch (the last one) of a task has this state; `master`: not an update, an answer |
 //! | `said REASON MESSAGE…` | the next status comes with the number of a reason and these words |
+//! | `clock SECONDS` | the clocks of the agents are this far off from now on, as their updates show |
 //! | `refuse TASK REASON MESSAGE…` | its agent drops the last launch of a task, with the number of a reason and these words |
 //! | `runs TASK…` | each has RUNNING, ready |
 //! | `lose accept` | the next ACCEPT never reaches the master |
@@ -73,6 +74,7 @@ pub(crate) struct World {
     updates: u64,
     is_connected: bool,
     loses_accept: bool,
+    clock: f64,
     region: Option<String>,
     master: Master,
     told: BTreeMap<String, State>,
@@ -159,6 +161,7 @@ impl World {
             updates: 0,
             is_connected: false,
             loses_accept: false,
+            clock: 0.0,
             region: None,
             master: Master::default(),
             told: BTreeMap::new(),
@@ -243,6 +246,7 @@ impl World {
                     self.status(task, "RUNNING", &[]);
                 }
             }
+            ["clock", seconds] => self.clock = seconds.parse().unwrap(),
             ["lose", "accept"] => self.loses_accept = true,
             ["executor", "lost", task] => {
                 let Some(launch) = self.cluster.launch(task, None).cloned() else { return self.fail("no launch") };
@@ -390,7 +394,7 @@ impl World {
             state: state.to_wire(),
             agent_id: (!agent.is_empty()).then(|| v1::AgentId { value: agent.to_owned() }),
             uuid: is_update.then(|| Bytes::from(format!("update-{}", self.updates))),
-            timestamp: Some(self.now.0 as f64 / 1000.0),
+            timestamp: Some(self.now.0 as f64 / 1000.0 + if is_update { self.clock } else { 0.0 }),
             reason: said.as_ref().map(|(reason, _)| *reason),
             message: said.map(|(_, message)| message),
             check_status: has_check.then(|| {
