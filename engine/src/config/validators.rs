@@ -11,7 +11,7 @@
 //! | 3, 4, 8, 9 | what the cluster must be able to do | `features.rs` |
 //! | 10, 11 | placement rules, region | `placement.rs` |
 //! | 13 | limits | `limits.rs` |
-//! | 14 | volumes | `volumes.rs` |
+//! | 14 | volumes, and the resource sets they belong to | `volumes.rs`, `sets.rs` |
 //! | – | rules a service adds in code | `extras.rs` |
 //!
 //! Source: the SDK's configuration validators; the rows are those of its table.
@@ -22,6 +22,7 @@ mod limits;
 mod placement;
 mod pods;
 mod service;
+mod sets;
 mod volumes;
 
 use std::collections::BTreeSet;
@@ -178,6 +179,7 @@ pub fn run(change: &Change<'_>, own: &[Validator]) -> Vec<Problem> {
         limits::above_requests,
         limits::whole_gpus,
         volumes::cannot_change,
+        sets::volumes_stay_with_tasks,
         service::role,
     ] {
         rule(change, &mut problems);

@@ -19,7 +19,7 @@ use super::report::{Outcome, Reason, Report};
 use super::requirement::{Accepted, Recovery, Requirement};
 use super::role;
 use super::stage::{self, OfferStage};
-use super::stored::Stored;
+use super::stored::{self, Stored};
 use crate::ids::Generator;
 use crate::resource::{MountWish, Pool, Resource};
 use crate::units::Scalar;
@@ -165,8 +165,8 @@ impl<'a> Run<'a, '_> {
             tasks.sort_by(|left, right| left.name.cmp(&right.name));
             for task in tasks {
                 // A sibling in the set is stored again only when the reservation is no longer the one it names; its own
-                // configuration and launch stay known otherwise.
-                self.task(task, set, is_changed);
+                // configuration and launch stay known otherwise. Nor does it lose data of its own to the volume of the others.
+                self.task(task, set, is_changed && !self.has_other_data(task, set));
             }
         }
     }
@@ -282,6 +282,11 @@ impl<'a> Run<'a, '_> {
         self.outcomes.extend(orphan.and_then(stage::destroy::evaluate));
         self.outcomes.push(outcome);
         self.draft.orphans.extend(orphan);
+    }
+
+    fn has_other_data(&self, task: &TaskSpec, set: usize) -> bool {
+        let name = self.requirement.pod.task_name(&task.name);
+        self.draft.sets.get(set).is_some_and(|set| stored::has_other_data(self.requirement, &name, set))
     }
 
     fn task(&mut self, spec: &'a TaskSpec, set: usize, is_stored: bool) {
@@ -718,6 +723,19 @@ mod tests {
         }
         let evaluation = world.evaluate(&["server"], Recovery::Transient);
         assert!(matches!(evaluation.report.first_failure().unwrap().reason, Reason::VolumeMissing { .. }));
+    }
+
+    // Whatever lets such a specification through, data is not destroyed.
+    #[test]
+    fn a_volume_of_another_kind_than_wanted_is_kept_as_it_is() {
+        let mut world = with_and_without_volume();
+        world.launch(&["agent"], Recovery::None);
+        world.end();
+        let before = ids_of(&world.stored);
+        world.pod_mut().resource_sets.last_mut().unwrap().volumes = vec![mount_volume("data", 100)];
+        let evaluation = world.launch(&["agent"], Recovery::None);
+        assert_eq!(kinds(&evaluation.accepted.unwrap()), [Type::LaunchGroup]);
+        assert_eq!(ids_of(&world.stored), before);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! What the pod instance has reserved already, matched against what the specification wants.
 //!
-//! Invariant: a stored volume matches by the path and the kind of disk, never by its size: data stays where it is.
+//! Invariant: a stored volume matches by the path, never by the kind of disk or the size: data stays where it is.
 //! Invariant: of several stored reservations for one thing the one that is offered wins; none of them counts as an orphan.
+//! Invariant: a task that is launched again gets the volume it ran on and no other, offered or not.
 
-use mainstay_spec::{PortSpec, ResourceSet, VolumeKind, VolumeSpec};
+use mainstay_spec::{PortSpec, ResourceSet, VolumeSpec};
 
+use super::claim::SetDraft;
 use super::requirement::Requirement;
-use crate::ids::{PersistenceId, ResourceId};
-use crate::resource::pool::SOURCE_MOUNT;
+use crate::ids::{PersistenceId, ResourceId, TaskName};
 use crate::resource::{LABEL_RESOURCE_ID, Pool, Resource, Value};
 use crate::state::Task;
 use crate::state::parse::PORT_VARIABLE_PREFIX;
@@ -19,6 +20,8 @@ pub(super) struct Stored<'a> {
     tasks: Vec<&'a Task>,
     resources: Vec<&'a Resource>,
     has_run: bool,
+    /// Volumes that the tasks launched now ran on.
+    own: Vec<&'a Resource>,
 }
 
 impl<'a> Stored<'a> {
@@ -32,6 +35,9 @@ impl<'a> Stored<'a> {
             if let Some(task) = requirement.stored.iter().find(|task| task.name == full) {
                 stored.tasks.push(task);
                 stored.has_run |= task.status.is_some();
+                if task.status.is_some() && requirement.launch.contains(&name.name) {
+                    stored.own.extend(task.resources.iter().filter(|resource| resource.persistence_id().is_some()));
+                }
                 stored.add(&task.resources);
             }
         }
@@ -70,7 +76,8 @@ impl<'a> Stored<'a> {
 
     /// The reservation and identity of a volume.
     pub(super) fn volume(&self, volume: &VolumeSpec, pool: &Pool<'_>) -> Option<(ResourceId, PersistenceId)> {
-        let found = self.best(pool, |resource| is_volume(resource, volume))?;
+        let own = self.own.iter().copied().find(|resource| is_volume(resource, volume));
+        let found = own.or_else(|| self.best(pool, |resource| is_volume(resource, volume)))?;
         Some((found.resource_id()?, found.persistence_id()?.clone()))
     }
 
@@ -143,13 +150,30 @@ fn is_plain(resource: &Resource, name: &str) -> bool {
 }
 
 fn is_volume(resource: &Resource, volume: &VolumeSpec) -> bool {
-    let Some(disk) = resource.disk.as_ref().filter(|disk| disk.persistence.is_some()) else { return false };
-    let is_mount = disk.source.as_ref().is_some_and(|source| source.kind == SOURCE_MOUNT);
-    let wants_mount = match volume.kind {
-        VolumeKind::Root => false,
-        VolumeKind::Mount { .. } => true,
+    volume_path(resource) == Some(&*volume.path)
+}
+
+/// Where a volume is in the sandbox; `None` for anything else.
+fn volume_path(resource: &Resource) -> Option<&str> {
+    resource.disk.as_ref().filter(|disk| disk.persistence.is_some())?.container_path.as_deref()
+}
+
+/// Whether a task is stored with a volume that holds data, at the path where its set has another one now: it must stay the task's.
+pub(super) fn has_other_data(requirement: &Requirement<'_>, name: &TaskName, set: &SetDraft<'_>) -> bool {
+    let Some(task) = requirement.stored.iter().find(|task| task.name == *name) else { return false };
+    let is_used = |volume: &Resource| {
+        let has_run_on = |task: &&Task| {
+            task.status.is_some() && task.resources.iter().any(|one| one.persistence_id() == volume.persistence_id())
+        };
+        requirement.stored.iter().any(has_run_on)
     };
-    disk.container_path.as_deref() == Some(&*volume.path) && is_mount == wants_mount
+    let has_other = |volume: &Resource| {
+        let path = volume_path(volume);
+        let claimed = set.claims.iter().filter_map(|claim| claim.volume.as_ref());
+        path.is_some()
+            && claimed.filter(|one| Some(one.path) == path).any(|one| Some(&one.id) != volume.persistence_id())
+    };
+    task.resources.iter().any(|resource| has_other(resource) && is_used(resource))
 }
 
 /// The number of a resource that is just one port.
