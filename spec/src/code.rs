@@ -111,6 +111,7 @@ codes! {
     LimitBelowRequest = 56 Error "A resource limit is below the request";
     InvalidPortRange = 57 Error "A port range is empty";
     DuplicateItem = 58 Error "A list names something twice";
+    OddPlacement = 59 Warning "A placement constraint may mean something else";
 }
 
 /// Prints `MST-SPEC-0012`.

@@ -35,11 +35,13 @@ pub struct Diagnostic {
     pub excerpt: String,
     /// Number of characters marked in the line, at least 1.
     pub marked: usize,
+    /// The line of the rendered text and the number of characters marked in it, where a tag printed what is wrong.
+    pub rendered_excerpt: Option<(String, usize)>,
     /// The keys that are known at this place, when the problem is an unknown one.
     pub known: Vec<&'static str>,
 }
 
-/// Prints the message line, the line of the file with a mark below it, and the help.
+/// Prints the message line, the line of the file with a mark below it, perhaps that of the rendered text, and the help.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}[{}]", self.file, self.position, self.severity, self.code)?;
@@ -52,6 +54,11 @@ impl fmt::Display for Diagnostic {
         let (line, indent, marked) = window(&self.excerpt, self.position.column - 1, self.marked);
         if !line.trim().is_empty() {
             write!(f, "\n {number} | {line}\n {margin} | {}{}", " ".repeat(indent), "^".repeat(marked))?;
+        }
+        if let (Some((line, marked)), Some(place)) = (&self.rendered_excerpt, self.rendered) {
+            let (line, indent, marked) = window(line, place.column - 1, *marked);
+            let mark = format!("{}{}", " ".repeat(indent), "^".repeat(marked));
+            write!(f, "\n {margin} = rendered:\n {margin} | {line}\n {margin} | {mark}")?;
         }
         if let Some(help) = &self.help {
             write!(f, "\n {margin} = help: {help}")?;

@@ -73,6 +73,7 @@ pub fn load(
             help: None,
             excerpt: String::new(),
             marked: 1,
+            rendered_excerpt: None,
             known: Vec::new(),
         }],
     })?;
@@ -120,6 +121,7 @@ fn template_report(source: Source<'_>, errors: Vec<SyntaxError>) -> Report {
             help: help.map(str::to_owned),
             excerpt: lines.line(source.text, error.position.line).to_owned(),
             marked: error.length.max(1),
+            rendered_excerpt: None,
             known: Vec::new(),
         }
     };

@@ -10,7 +10,7 @@ mod matcher;
 mod parse;
 mod spelling;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 pub use matcher::Matcher;
 pub use parse::ParseError;
@@ -99,24 +99,44 @@ pub enum Rule {
     Unknown(String),
 }
 
+/// What came of the text of a constraint.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// The rule; none when the text says nothing, or when there are errors.
+    pub(crate) rule: Option<Rule>,
+    /// Everything that cannot be understood, by place.
+    pub(crate) errors: Vec<ParseError>,
+    /// What may be meant otherwise.
+    pub(crate) remarks: Vec<Remark>,
+    /// How many patterns were compiled, each of which takes some time, and memory when it is kept.
+    pub(crate) patterns: usize,
+}
+
+/// What the author of a constraint should look at.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Remark {
+    /// What is read, which may not be what is meant.
+    pub(crate) message: String,
+    /// Bytes of the text that it is about.
+    pub(crate) at: Range<usize>,
+    /// What to write instead.
+    pub(crate) help: Option<String>,
+}
+
 impl Rule {
     /// Reads a constraint as authors write it; `None` when it says nothing.
     ///
     /// Shape: JSON list, JSON list of lists, or `field:OPERATOR[:value],…` with `\,` and `\:`.
-    /// Errors: the first problem, with its byte offset in the text.
+    /// Errors: the first problem, with its place in the text.
     /// Source: `svc.yml` `placement`; Marathon constraints.
     pub fn parse(text: &str, pod_type: &str) -> Result<Option<Self>, ParseError> {
-        marathon::rule(parse::rows(text)?, pod_type)
+        let Reading { rule, errors, .. } = Self::read(text, pod_type);
+        errors.into_iter().next().map_or(Ok(rule), Err)
     }
 
-    /// How many patterns it holds, each of which takes some memory.
-    pub(crate) fn patterns(&self) -> usize {
-        match self {
-            Self::Match { matcher, .. } => usize::from(matches!(matcher, Matcher::Regex { .. })),
-            Self::And(rules) | Self::Or(rules) => rules.iter().map(Self::patterns).sum(),
-            Self::Not(rule) => rule.patterns(),
-            _ => 0,
-        }
+    /// Reads a constraint as authors write it, with all there is to say about it.
+    pub(crate) fn read(text: &str, pod_type: &str) -> Reading {
+        marathon::read(parse::rows(text), pod_type)
     }
 
     /// Whether the answer depends on where other pods are.

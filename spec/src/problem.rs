@@ -72,6 +72,19 @@ impl<'t> Places<'t> {
         found.map_or_else(|| span.clone(), |found| span.start + found.start..span.start + found.end)
     }
 
+    /// An advice to write something in a scalar, in the words of its style.
+    pub(crate) fn as_written(&self, scalar: &Spanned<String>, help: String) -> String {
+        let source = self.rendered.text.get(scalar.span.clone()).unwrap_or_default();
+        let (quote, escape) = match source.chars().next() {
+            Some('"') if help.contains(['\\', '"']) => {
+                ("double", "a backslash is written \\\\ and a double quote \\\"")
+            }
+            Some('\'') if help.contains('\'') => ("single", "a single quote is written ''"),
+            _ => return help,
+        };
+        format!("{help} (in {quote} quotes {escape})")
+    }
+
     /// Variables whose value makes up part of this span.
     fn present_in(&self, span: &Span) -> Vec<&'t str> {
         let first = self.rendered.uses.partition_point(|used| used.rendered.end <= span.start);
@@ -89,18 +102,25 @@ impl<'t> Places<'t> {
     }
 
     fn diagnostic(&self, file: &str, problem: Problem) -> Diagnostic {
-        let Problem { code, path, message, help, at, tag, known } = problem;
+        let Problem { code, path, message, help, at, tag, known, shows_rendered } = problem;
         let source = self.template.source();
         let start = self.rendered.source_offset(at.start).min(source.len());
         let marked = tag.unwrap_or_else(|| start..self.marked_end(&at, start));
         let position = self.template_lines.position(source, marked.start);
         let marked = source.get(marked).map_or(1, |text| text.lines().next().unwrap_or_default().chars().count());
+        let rendered = self.rendered_lines.position(&self.rendered.text, at.start);
+        let rendered_excerpt = shows_rendered.then(|| {
+            let part = self.rendered.text.get(at).unwrap_or_default();
+            let marked = part.lines().next().unwrap_or_default().chars().count().max(1);
+            (self.rendered_lines.line(&self.rendered.text, rendered.line).to_owned(), marked)
+        });
         Diagnostic {
             code,
             severity: code.severity(),
             file: file.to_owned(),
             position,
-            rendered: Some(self.rendered_lines.position(&self.rendered.text, at.start)),
+            rendered: Some(rendered),
+            rendered_excerpt,
             path,
             message,
             help,
@@ -134,6 +154,8 @@ pub(crate) struct Problem {
     pub(crate) tag: Option<Range<usize>>,
     /// The keys known at this place, when the problem is an unknown one.
     pub(crate) known: Vec<&'static str>,
+    /// Whether the line of the rendered text tells more than that of the template.
+    pub(crate) shows_rendered: bool,
 }
 
 /// Collects problems.
@@ -168,7 +190,16 @@ impl<'t> Problems<'t> {
         }
         self.errors += usize::from(is_error);
         let (path, message) = (path.to_owned(), message.into());
-        self.list.push(Problem { code, path, message, help, at: at.clone(), tag: None, known: Vec::new() });
+        self.list.push(Problem {
+            code,
+            path,
+            message,
+            help,
+            at: at.clone(),
+            tag: None,
+            known: Vec::new(),
+            shows_rendered: false,
+        });
     }
 
     /// A key that is not among the known ones of its mapping.
@@ -200,6 +231,41 @@ impl<'t> Problems<'t> {
         let names = self.places.present_in(at);
         let origin = if names.is_empty() { String::new() } else { format!(" (from {})", names.join(", ")) };
         self.push(code, path, at, format!("found {}{origin}; {allowed}", shorten(found)));
+    }
+
+    /// Says what is wrong in a part of a text, which need not be the text of one line or of one tag.
+    pub(crate) fn found_inside(
+        &mut self,
+        code: Code,
+        path: &str,
+        text: &Spanned<String>,
+        part: Range<usize>,
+        allowed: &str,
+        help: Option<String>,
+    ) {
+        let found = shorten_around(&text.value, part.start);
+        let names = self.places.present_in(&self.places.inside(text, part.clone()));
+        let origin = if names.is_empty() { String::new() } else { format!(" (from {})", names.join(", ")) };
+        self.push_inside(code, path, text, part, format!("found {found}{origin}; {allowed}"), help);
+    }
+
+    /// Pushes a problem of a part of a text; where a tag printed that part, the rendered line is shown as well.
+    pub(crate) fn push_inside(
+        &mut self,
+        code: Code,
+        path: &str,
+        text: &Spanned<String>,
+        part: Range<usize>,
+        message: String,
+        help: Option<String>,
+    ) {
+        let at = self.places.inside(text, part);
+        let is_printed = !self.places.present_in(&(at.start..at.end.max(at.start + 1))).is_empty();
+        let before = self.list.len();
+        self.push_with_help(code, path, &at, message, help);
+        if let Some(last) = self.list.get_mut(before) {
+            last.shows_rendered = is_printed;
+        }
     }
 
     /// Says that nothing stands behind a key, naming the variable that should have put something there.
@@ -314,6 +380,17 @@ pub(crate) fn shorten(text: &str) -> String {
     let shown: String = characters.by_ref().take(40).collect();
     let more = if characters.next().is_some() { "…" } else { "" };
     format!("{:?}", format!("{shown}{more}"))
+}
+
+/// A found value as it is quoted in a message about what stands at byte `at` of it.
+fn shorten_around(text: &str, at: usize) -> String {
+    let before = text.get(..at).map_or(0, |before| before.chars().count());
+    let skipped = if before > 30 { before - 10 } else { 0 };
+    if skipped == 0 {
+        return shorten(text);
+    }
+    let rest: String = std::iter::once('…').chain(text.chars().skip(skipped)).collect();
+    shorten(&rest)
 }
 
 /// The first `{{NAME}}` of a text, with a name of capitals, digits and underscores.

@@ -17,6 +17,7 @@ fn variables() -> BTreeMap<String, String> {
         ("HELLO_COUNT", "1"),
         ("PORT_API", "8080"),
         ("RULE", "rack:NEAR:x"),
+        ("RULES", &format!("hostname:UNIQUE,rack:LIKE:{},\track:LIK:r1,media:LIKE:[x", "r".repeat(90))),
         ("LONG", &"x".repeat(600_000)),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

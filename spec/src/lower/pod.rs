@@ -96,7 +96,7 @@ pub(super) fn lower(
 /// Most patterns of all pods together. Each takes up to two MB.
 const MAX_PATTERNS: usize = 100;
 
-/// The rule of a constraint, or a problem that marks the part of the text that cannot be understood.
+/// The rule of a constraint, or problems that mark the parts of the text that cannot be understood.
 fn placement(
     text: &Spanned<String>,
     path: &str,
@@ -109,34 +109,19 @@ fn placement(
         problems.push(Code::InvalidPlacement, &join(path, "placement"), &text.span, message);
         return None;
     }
-    let rule = Rule::parse(&text.value, pod_type).unwrap_or_else(|error| {
-        let end = word_end(&text.value, error.offset);
-        let at = problems.places.inside(text, error.offset.min(end)..end);
-        problems.found(Code::InvalidPlacement, &join(path, "placement"), &at, &text.value, &error.message);
-        None
-    });
-    inputs.patterns += rule.as_ref().map_or(0, Rule::patterns);
-    rule
-}
-
-/// Where the word of a constraint ends that begins at `start`, in whichever spelling.
-fn word_end(text: &str, start: usize) -> usize {
-    let rest = text.get(start..).unwrap_or_default();
-    let is_json = text.trim_start().starts_with('[');
-    let mut is_escaped = false;
-    let end = rest.char_indices().find(|(at, char)| {
-        let is_end = match char {
-            _ if is_escaped => false,
-            '"' => is_json && *at > 0,
-            ',' | ':' => !is_json,
-            ']' | '[' => is_json && !rest.starts_with('"'),
-            _ => false,
-        };
-        is_escaped = *char == '\\' && !is_escaped;
-        is_end
-    });
-    // The closing quote of a word is part of it.
-    end.map_or(text.len(), |(at, char)| start + at + usize::from(char == '"'))
+    let path = join(path, "placement");
+    let reading = Rule::read(&text.value, pod_type);
+    // Also those of a constraint that is refused: the next pod has none the less to be read in good time.
+    inputs.patterns += reading.patterns;
+    for error in reading.errors {
+        let help = error.help.map(|help| problems.places.as_written(text, help));
+        problems.found_inside(Code::InvalidPlacement, &path, text, error.at, &error.message, help);
+    }
+    for remark in reading.remarks {
+        let help = remark.help.map(|help| problems.places.as_written(text, help));
+        problems.push_inside(Code::OddPlacement, &path, text, remark.at, remark.message, help);
+    }
+    reading.rule
 }
 
 /// Silently running as another user than asked for is worse than refusing.
@@ -352,6 +337,7 @@ fn configs(
                 help: None,
                 excerpt: lines.line(&content, error.position.line).to_owned(),
                 marked: error.length.max(1),
+                rendered_excerpt: None,
                 known: Vec::new(),
             }));
         }

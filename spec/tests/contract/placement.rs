@@ -2,7 +2,7 @@
 
 use mainstay_spec::{Code, placement::Rule};
 
-use super::support::{fine, pod, refused, the_pod};
+use super::support::{fine, pod, refused, the_pod, warned};
 
 #[track_caller]
 fn rule(text: &str) -> Option<Rule> {
@@ -12,6 +12,14 @@ fn rule(text: &str) -> Option<Rule> {
 #[track_caller]
 fn shown(text: &str) -> String {
     rule(text).unwrap().to_string()
+}
+
+/// Is read with a warning that something else may be meant.
+#[track_caller]
+fn odd(text: &str) -> String {
+    let input = pod(&format!("placement: '{text}'"));
+    let spec = warned("", input, Code::OddPlacement, "pods.p.placement");
+    the_pod(&spec).placement.clone().unwrap().to_string()
 }
 
 /// Is refused with a message that quotes the text.
@@ -56,7 +64,7 @@ fn operators() {
         bad(&format!("a:{operator}"));
     }
     // As the SDK does.
-    assert_eq!(shown("a:UNIQUE:ignored"), shown("a:UNIQUE"));
+    assert_eq!(odd("a:UNIQUE:ignored"), shown("a:UNIQUE"));
     bad("a:GROUP_BY:x");
     bad("a:NEAR:x");
 }
@@ -67,7 +75,7 @@ fn fields() {
     assert_eq!(shown("hostname:IS:a"), shown("@hostname:IS:a"));
     assert_eq!(shown("@region:IS:a"), "region IS a");
     assert_eq!(shown("@zone:MAX_PER:1"), "zone max 1 of p");
-    assert_eq!(shown("region:IS:a"), "attribute region IS a");
+    assert_eq!(odd("region:IS:a"), "attribute region IS a");
     assert!(rule("@region:IS:a").unwrap().references_region());
 }
 
