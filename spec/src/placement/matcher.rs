@@ -69,3 +69,21 @@ fn number(text: &str) -> Option<(bool, Scalar)> {
     let amount = Scalar::from_f64(value.abs())?;
     Some((value < 0.0 && !amount.is_zero(), amount))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::Matcher;
+
+    #[test]
+    fn what_differs_from_patterns_of_java_is_what_the_documentation_says() {
+        for refused in ["(?!old-).*", "(?=a).*", "(?<=a)b", "(?<!a)b", r"(a)\1", "(?>a*)", r"\Qa.b\E"] {
+            assert!(Matcher::regex(refused).is_err(), "{refused}");
+        }
+        let matches = |pattern: &str, value: &str| Matcher::regex(pattern).unwrap().matches(value);
+        assert!(matches("a*+a", "aa"));
+        assert!(matches(r"\d", "\u{663}") && !matches("[0-9]", "\u{663}") && !matches(r"(?-u:\d)", "\u{663}"));
+        assert!(matches(r"(?i)DB-\d{1,3}|[a-c]+", "db-12") && !matches("db-", "db-1"));
+    }
+}
