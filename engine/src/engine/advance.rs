@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::start::overrides_key;
-use super::{DEPLOY, Engine, RECOVERY};
+use super::{DEPLOY, Engine, RECOVERY, statuses};
 use crate::effect::{Call, Effects};
 use crate::ids::{AgentId, PodInstance, TaskId};
 use crate::journal::Entry;
@@ -40,6 +40,7 @@ impl Engine {
                 // An agent that was away may have come back with what is to be released, and nothing tells us so.
                 self.demand.sweep(now, RELEASE_SWEEP);
                 self.demand.want_revive();
+                effects.send.push(self.ask_what_holds());
             }
             effects.send.extend(calls);
             if lost_patience {
@@ -247,6 +248,18 @@ impl Engine {
         let asked = stored.iter().find_map(|task| Some((task.task_id.clone()?, task.agent_id.clone())));
         if let Some((task_id, agent_id)) = asked {
             self.reconciler.inquire(task_id, agent_id, now);
+        }
+    }
+
+    /// Asks after the agents that hold what is to be released. That one is gone for good is told once, of tasks that had not ended, and maybe while
+    /// nobody listened.
+    fn ask_what_holds(&self) -> Call {
+        let agents: BTreeSet<&AgentId> = self.state.releasing.values().map(|given_up| &given_up.agent_id).collect();
+        Call::Reconcile {
+            tasks: agents
+                .into_iter()
+                .filter_map(|id| Some((statuses::question_about(id)?, Some(id.clone()))))
+                .collect(),
         }
     }
 

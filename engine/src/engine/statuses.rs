@@ -11,6 +11,7 @@
 //! | the current launch, stored over by the master's word | LOST, UNREACHABLE, … | passed over: the first reason is the real one |
 //! | the current launch | live, and older by its agent's clock than one that was as far or further | passed over: a repetition |
 //! | the current launch | anything else | stored, shown to the steps |
+//! | no launch: a question about an agent that holds what is to be released | GONE_BY_OPERATOR | the end of what it held |
 //!
 //! What an accept planned is confirmed, or given up, by what is said of the launches of that very accept.
 
@@ -24,7 +25,7 @@ use mainstay_proto::v1::task_status::Reason;
 use super::{Engine, RECOVERY};
 use crate::effect::{Call, Effects};
 use crate::event::OperationStatus;
-use crate::ids::{PodInstance, ResourceId, TaskId, TaskName};
+use crate::ids::{AgentId, PodInstance, ResourceId, TaskId, TaskName};
 use crate::journal::Entry;
 use crate::limits::{INVALID_LAUNCH_BACKOFF, RELEASE_SWEEP};
 use crate::plan::{self, model};
@@ -34,6 +35,14 @@ use crate::units::Timestamp;
 
 impl Engine {
     pub(super) fn status(&mut self, status: Status, now: Timestamp, effects: &mut Effects) {
+        if let Some(agent_id) = &status.agent_id
+            && question_about(agent_id).as_ref() == Some(&status.task_id)
+        {
+            if status.state == State::GoneByOperator {
+                self.nothing_to_release(agent_id, effects);
+            }
+            return;
+        }
         let stored = self.state.task_by_id(&status.task_id).and_then(|task| task.status.as_ref());
         effects.journal.push(Entry::StatusReceived {
             task_id: status.task_id.clone(),
@@ -80,6 +89,12 @@ impl Engine {
                 state: status.state,
                 why: "no current launch has this id",
             });
+            if status.state == State::GoneByOperator
+                && let Some(agent_id) = &status.agent_id
+            {
+                self.nothing_to_release(agent_id, effects);
+                return;
+            }
             // What it stood on is free now, and nobody's.
             self.demand.sweep(now, RELEASE_SWEEP);
             self.demand.want_revive();
@@ -243,21 +258,27 @@ impl Engine {
         }
     }
 
-    /// The agent will never come back: its pods are given up at once.
+    /// The agent of a pod will never come back: the pod is given up at once, with nothing that would have to be released.
     fn agent_is_gone(&mut self, task: &Task, effects: &mut Effects) {
-        for task in self.state.pod_tasks(&task.pod).into_iter().cloned().collect::<Vec<_>>() {
-            if !task.is_permanently_failed {
-                self.give_up_task(&task, effects);
+        for of_pod in self.state.pod_tasks(&task.pod).into_iter().cloned().collect::<Vec<_>>() {
+            let all: BTreeSet<ResourceId> = of_pod.resource_ids().collect();
+            if of_pod.agent_id == task.agent_id && !all.is_empty() {
+                self.strip(&of_pod, &all, true, effects);
+            } else if !of_pod.is_permanently_failed {
+                self.give_up_task(&of_pod, effects);
             }
         }
-        let gone: Vec<ResourceId> = self
-            .state
-            .releasing
-            .iter()
-            .filter(|(_, given_up)| given_up.agent_id == task.agent_id)
-            .map(|(id, _)| id.clone())
-            .collect();
+        self.state.forget_unheld_plans(&task.pod, &mut effects.commit);
+        self.nothing_to_release(&task.agent_id, effects);
+    }
+
+    /// What an agent held that is gone for good is gone with it.
+    fn nothing_to_release(&mut self, agent_id: &AgentId, effects: &mut Effects) {
+        let releasing = self.state.releasing.iter();
+        let gone: Vec<ResourceId> =
+            releasing.filter(|(_, given_up)| given_up.agent_id == *agent_id).map(|(id, _)| id.clone()).collect();
         for id in gone {
+            self.unseen.remove(&id);
             self.state.released(&id, &mut effects.commit);
         }
     }
@@ -320,6 +341,13 @@ impl Engine {
             }
         }
     }
+}
+
+/// Id of a task that no agent ever had: asked about it, the master answers what has become of the agent that is named with it.
+///
+/// Source: the table of explicit reconciliation; of an agent gone for good it says GONE_BY_OPERATOR.
+pub(super) fn question_about(agent_id: &AgentId) -> Option<TaskId> {
+    TaskId::parse(format!("mainstay-releasing-{agent_id}")).ok()
 }
 
 /// Whether Mesos would not have the launch for what it is: the master calls it invalid, or the agent cannot do what it asks for.

@@ -17,6 +17,7 @@
 //! | `offers [NAME…]` | these agents (all of them) are offered in one event |
 //! | `status TASK[#N] STATE [ready\|unready] [master]` | the N-th launch (the last one) of a task has this state; `master`: not an update, an answer |
 //! | `said REASON MESSAGE…` | the next status comes with the number of a reason and these words |
+//! | `answer AGENT STATE` | the master says, asked, what has become of an agent that holds what is to be released |
 //! | `clock SECONDS` | the clocks of the agents are this far off from now on, as their updates show |
 //! | `refuse TASK REASON MESSAGE…` | its agent drops the last launch of a task, with the number of a reason and these words |
 //! | `runs TASK…` | each has RUNNING, ready |
@@ -245,6 +246,11 @@ impl World {
                 for task in tasks {
                     self.status(task, "RUNNING", &[]);
                 }
+            }
+            ["answer", agent, state] => {
+                let text = format!("TASK_{state}");
+                let (state, _, _) = State::ALL.into_iter().find(|(_, _, known)| *known == text).unwrap();
+                self.update(format!("mainstay-releasing-{agent}"), agent, state, None, false);
             }
             ["clock", seconds] => self.clock = seconds.parse().unwrap(),
             ["lose", "accept"] => self.loses_accept = true,
