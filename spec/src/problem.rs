@@ -385,8 +385,9 @@ pub(crate) fn shorten(text: &str) -> String {
 /// A found value as it is quoted in a message about what stands at byte `at` of it.
 fn shorten_around(text: &str, at: usize) -> String {
     let before = text.get(..at).map_or(0, |before| before.chars().count());
-    let skipped = if before > 30 { before - 10 } else { 0 };
-    if skipped == 0 {
+    // What fits is shown whole, and as much before the part as there is room for.
+    let skipped = before.saturating_sub(10).min((text.chars().count() + 1).saturating_sub(40));
+    if before <= 30 || skipped <= 1 {
         return shorten(text);
     }
     let rest: String = std::iter::once('…').chain(text.chars().skip(skipped)).collect();
@@ -406,4 +407,20 @@ fn leftover_tag(text: &str) -> Option<Span> {
         from = start + 1;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten_around;
+
+    #[test]
+    fn a_long_value_is_cut_around_what_is_wrong_in_it() {
+        let digits = "0123456789".repeat(6);
+        let shown = |length: usize, at: usize| shorten_around(&digits[..length], at);
+        assert_eq!(shown(40, 39), format!("{:?}", &digits[..40]));
+        assert_eq!(shown(60, 30), format!("{:?}", format!("{}…", &digits[..40])));
+        assert_eq!(shown(60, 31), format!("{:?}", format!("…{}", &digits[21..60])));
+        assert_eq!(shown(60, 60), format!("{:?}", format!("…{}", &digits[21..60])));
+        assert_eq!(shown(41, 40), format!("{:?}", format!("…{}", &digits[2..41])));
+    }
 }
