@@ -246,6 +246,8 @@ impl Engine {
         }
         self.master = master;
         self.releases.clear();
+        // What was asked over the last subscription may never have arrived.
+        self.shut_down.clear();
         self.demand.subscribed(now);
         self.refusals.revived();
         if !self.state.releasing.is_empty() {
