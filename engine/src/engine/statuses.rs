@@ -114,13 +114,13 @@ impl Engine {
         self.state.put_status(&task.name, status, &mut effects.commit);
         let Some(task) = self.state.tasks.get(&task.name).map(|task| task.as_ref().clone()) else { return };
 
-        if self.state.planned.contains_key(&task.pod) {
+        if let Some(status) = task.status.as_ref().filter(|_| self.state.planned.contains_key(&task.pod)) {
             // One that the agent refuses came with its reservations. Giving them up would try the same again, there or elsewhere, and each
             // try costs the agent an executor: the master does not hear that it never started, and has its resources in use until the
             // agent registers anew. With them the pod waits for just those.
-            if proves_reservations(state) || task.status.as_ref().is_some_and(is_refused_by_agent) {
+            if status.proves_launch() || is_refused_by_agent(status) {
                 self.state.confirm_launch(&task.pod, &status_id, &mut effects.commit);
-            } else if state.may_be_unlaunched() {
+            } else if status.refutes_launch() {
                 self.launch_fell_through(&task.pod, &status_id, now, effects);
             }
         }
@@ -394,11 +394,6 @@ fn why_passed_over(task: &Task, new: &Status) -> Option<&'static str> {
         return Some("a later update of this launch is known");
     }
     None
-}
-
-/// Whether this state shows that the master applied the reservations of the launch.
-fn proves_reservations(state: State) -> bool {
-    matches!(state, State::Starting | State::Running | State::Killing | State::Finished | State::Failed | State::Killed)
 }
 
 /// What the master says by itself about a launch (an answer to reconciliation, an agent that is lost or back) may lack what the executor told:

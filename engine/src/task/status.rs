@@ -3,6 +3,7 @@
 pub mod parse;
 
 use bytes::Bytes;
+use mainstay_proto::v1::task_status::Reason;
 
 use crate::ids::{AgentId, ExecutorId, TaskId};
 use crate::units::Timestamp;
@@ -151,24 +152,50 @@ impl State {
             | Self::Unknown => false,
         }
     }
-
-    /// Whether the master alone ended it: nothing shows that the launch ever reached its agent.
-    pub const fn may_be_unlaunched(self) -> bool {
-        match self {
-            Self::Error | Self::Dropped | Self::Lost | Self::Gone | Self::GoneByOperator | Self::Unknown => true,
-            Self::Finished
-            | Self::Failed
-            | Self::Killed
-            | Self::Staging
-            | Self::Starting
-            | Self::Running
-            | Self::Killing
-            | Self::Unreachable => false,
-        }
-    }
 }
 
 impl Status {
+    /// Whether it tells that the launch never reached its agent, given that nothing else was heard of it.
+    ///
+    /// Not so UNKNOWN, nor LOST because the agent was removed: the launch may have run there while nobody listened, and such an agent may come
+    /// back with its volumes. GONE as an update is said by the agent, which had the task then; as an answer it means that the agent is there
+    /// and never had it.
+    ///
+    /// Source: which state is said when, and the table of explicit reconciliation.
+    pub fn refutes_launch(&self) -> bool {
+        match self.state {
+            State::Error | State::Dropped | State::GoneByOperator => true,
+            State::Gone => self.uuid.is_none(),
+            State::Lost => ![Reason::AgentRemoved, Reason::AgentDisconnected]
+                .into_iter()
+                .any(|reason| self.reason == Some(reason as i32)),
+            State::Finished
+            | State::Failed
+            | State::Killed
+            | State::Staging
+            | State::Starting
+            | State::Running
+            | State::Killing
+            | State::Unreachable
+            | State::Unknown => false,
+        }
+    }
+
+    /// Whether it tells that the launch reached its agent, so that its reservations exist.
+    pub fn proves_launch(&self) -> bool {
+        match self.state {
+            State::Starting | State::Running | State::Killing | State::Finished | State::Failed | State::Killed => true,
+            State::Gone => self.uuid.is_some(),
+            State::Staging
+            | State::Error
+            | State::Dropped
+            | State::GoneByOperator
+            | State::Lost
+            | State::Unreachable
+            | State::Unknown => false,
+        }
+    }
+
     /// Outcome of the last readiness check, when this status has one.
     pub fn readiness(&self) -> Option<bool> {
         self.readiness_label.or(self.check_exit_code.map(|code| code == 0))

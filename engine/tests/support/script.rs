@@ -15,7 +15,7 @@
 //! | `subscribe` | the master accepts the subscription |
 //! | `up` | `start`, `subscribe`, and every unfinished task is answered with its last state |
 //! | `offers [NAME…]` | these agents (all of them) are offered in one event |
-//! | `status TASK[#N] STATE [ready\|unready] [master]` | the N-th launch (the last one) of a task has this state; `master`: not an update, an answer |
+//! | `status TASK[#N] STATE [ready\|unready] [master] [reason=N]` | the N-th launch (the last one) of a task has this state; `master`: not an update, an answer |
 //! | `said REASON MESSAGE…` | the next status comes with the number of a reason and these words |
 //! | `answer AGENT STATE` | the master says, asked, what has become of an agent that holds what is to be released |
 //! | `clock SECONDS` | the clocks of the agents are this far off from now on, as their updates show |
@@ -383,6 +383,9 @@ impl World {
         }
         let is_ready = !rest.contains(&"unready");
         let is_update = !rest.contains(&"master");
+        if let Some(reason) = rest.iter().find_map(|word| word.strip_prefix("reason=")) {
+            self.said = Some((reason.parse().unwrap(), String::new()));
+        }
         self.update(launch.id, &launch.agent, state, Some(is_ready).filter(|_| is_update), is_update);
     }
 
