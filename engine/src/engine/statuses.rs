@@ -285,7 +285,7 @@ impl Engine {
 
     /// Marks a task as permanently failed.
     pub(super) fn give_up_task(&mut self, task: &Task, effects: &mut Effects) {
-        // Rules that count no longer count it, so others may go where they could not.
+        // Its pod is bound to no agent any more, so offers of all are wanted again. Rules count it until it is stored anew.
         self.demand.want_revive();
         match rewrite::permanently_failed(task) {
             Ok(task) => self.state.put_task(task, &mut effects.commit),
