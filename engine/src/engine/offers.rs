@@ -146,8 +146,15 @@ impl Engine {
         if *count < MISSING_AFTER_OFFERS {
             return;
         }
-        let Some((missing, _)) = self.missing.remove(&wanted.step_id) else { return };
+        let Some((mut missing, _)) = self.missing.remove(&wanted.step_id) else { return };
         let tasks: Vec<Task> = self.state.pod_tasks(&wanted.pod).into_iter().cloned().collect();
+        // No offer shows what a live task uses.
+        for id in tasks.iter().filter(|task| task.is_live()).flat_map(Task::resource_ids) {
+            missing.remove(&id);
+        }
+        if missing.is_empty() {
+            return;
+        }
         // Should they turn up after all, they are released.
         let given_up = GivenUp::of_pod(&tasks.iter().collect::<Vec<_>>());
         self.state.give_up(given_up.into_iter().filter(|(id, _)| missing.contains(id)), &mut effects.commit);

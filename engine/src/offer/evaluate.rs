@@ -165,8 +165,9 @@ impl<'a> Run<'a, '_> {
             tasks.sort_by(|left, right| left.name.cmp(&right.name));
             for task in tasks {
                 // A sibling in the set is stored again only when the reservation is no longer the one it names; its own
-                // configuration and launch stay known otherwise. Nor does it lose data of its own to the volume of the others.
-                self.task(task, set, is_changed && !self.has_other_data(task, set));
+                // configuration and launch stay known otherwise.
+                let is_stale = self.is_stale(task, set, is_changed);
+                self.task(task, set, is_stale);
             }
         }
     }
@@ -284,9 +285,9 @@ impl<'a> Run<'a, '_> {
         self.draft.orphans.extend(orphan);
     }
 
-    fn has_other_data(&self, task: &TaskSpec, set: usize) -> bool {
+    fn is_stale(&self, task: &TaskSpec, set: usize, is_changed: bool) -> bool {
         let name = self.requirement.pod.task_name(&task.name);
-        self.draft.sets.get(set).is_some_and(|set| stored::has_other_data(self.requirement, &name, set))
+        self.draft.sets.get(set).is_some_and(|set| stored::is_stale(self.requirement, &name, set, is_changed))
     }
 
     fn task(&mut self, spec: &'a TaskSpec, set: usize, is_stored: bool) {

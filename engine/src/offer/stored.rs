@@ -3,6 +3,8 @@
 //! Invariant: a stored volume matches by the path, never by the kind of disk or the size: data stays where it is.
 //! Invariant: of several stored reservations for one thing the one that is offered wins; none of them counts as an orphan.
 //! Invariant: a task that is launched again gets the volume it ran on and no other, offered or not.
+//! Invariant: what tasks name that are in different sets by now (they shared one) is of one set, whichever is launched first; what a live
+//! task uses is of its set.
 
 use mainstay_spec::{PortSpec, ResourceSet, VolumeSpec};
 
@@ -40,6 +42,9 @@ impl<'a> Stored<'a> {
                 }
                 stored.add(&task.resources);
             }
+        }
+        if requirement.pod_spec.resource_sets.len() > 1 {
+            stored.resources.retain(|resource| !is_of_other_set(requirement, set, resource));
         }
         stored
     }
@@ -87,14 +92,7 @@ impl<'a> Stored<'a> {
     }
 
     fn earlier_number(&self, port: &PortSpec) -> Option<u16> {
-        let ports = || self.tasks.iter().flat_map(|task| &task.ports);
-        if let Some((_, number)) = ports().find(|(name, _)| *name == port.name) {
-            return Some(*number);
-        }
-        let variable = port.env_key.as_deref().map_or_else(|| env::port_variable(&port.name), env::variable_name);
-        ports()
-            .find(|(name, _)| name.strip_prefix(PORT_VARIABLE_PREFIX).is_some_and(|name| *name == variable))
-            .map(|(_, number)| *number)
+        earlier_number(&self.tasks, port)
     }
 
     /// The reservation of just this port. One for several ports (older generation) does not count: it is split.
@@ -112,17 +110,7 @@ impl<'a> Stored<'a> {
 
     /// Reservations the set has no use for.
     pub(super) fn orphans_of_set(&self, set: &ResourceSet) -> Vec<&'a Resource> {
-        let is_wanted = |resource: &Resource| match resource.name.as_str() {
-            "cpus" => set.cpus.is_some(),
-            "mem" => set.memory_mb.is_some(),
-            "gpus" => set.gpus.is_some(),
-            "ports" => single_port(resource).is_some_and(|number| {
-                let numbers = set.ports.iter().filter_map(|port| port.port.or_else(|| self.port_number(port)));
-                numbers.map(u64::from).any(|wanted| wanted == number)
-            }),
-            "disk" => set.volumes.iter().any(|volume| is_volume(resource, volume)),
-            _ => false,
-        };
+        let is_wanted = |resource: &&Resource| is_wanted(set, resource, |port| self.port_number(port));
         self.resources.iter().copied().filter(|resource| !is_wanted(resource)).collect()
     }
 
@@ -135,6 +123,62 @@ impl<'a> Stored<'a> {
             .filter(|resource| resource.persistence_id().is_some() && !is_wanted(resource))
             .collect()
     }
+}
+
+/// Whether the set has a use for a reservation.
+fn is_wanted(set: &ResourceSet, resource: &Resource, number: impl Fn(&PortSpec) -> Option<u16>) -> bool {
+    match resource.name.as_str() {
+        "cpus" => set.cpus.is_some(),
+        "mem" => set.memory_mb.is_some(),
+        "gpus" => set.gpus.is_some(),
+        "ports" => single_port(resource).is_some_and(|reserved| {
+            set.ports
+                .iter()
+                .filter_map(|port| port.port.or_else(|| number(port)))
+                .any(|wanted| u64::from(wanted) == reserved)
+        }),
+        "disk" => set.volumes.iter().any(|volume| is_volume(resource, volume)),
+        _ => false,
+    }
+}
+
+/// The number that a port of these tasks had.
+fn earlier_number(tasks: &[&Task], port: &PortSpec) -> Option<u16> {
+    let ports = || tasks.iter().flat_map(|task| &task.ports);
+    if let Some((_, number)) = ports().find(|(name, _)| *name == port.name) {
+        return Some(*number);
+    }
+    let variable = port.env_key.as_deref().map_or_else(|| env::port_variable(&port.name), env::variable_name);
+    ports()
+        .find(|(name, _)| name.strip_prefix(PORT_VARIABLE_PREFIX).is_some_and(|name| *name == variable))
+        .map(|(_, number)| *number)
+}
+
+/// Whether a reservation is another set's, although a task of this set names it: both tasks were in one set once.
+///
+/// It is of the live task that uses it; else of the first task by name whose set has a use for it. A volume that nothing uses is of both:
+/// whoever needs it waits rather than begin without its data.
+fn is_of_other_set(requirement: &Requirement<'_>, set: &ResourceSet, resource: &Resource) -> bool {
+    let id = resource.reservation_label(LABEL_RESOURCE_ID);
+    let set_of = |task: &Task| {
+        let pod = requirement.pod_spec;
+        pod.task(task.short_name()).and_then(|task| pod.resource_set(&task.resource_set))
+    };
+    let has_it = |task: &Task| task.resources.iter().any(|one| one.reservation_label(LABEL_RESOURCE_ID) == id);
+    let named = requirement.stored.iter().copied().filter(|task| has_it(task));
+    let holders = || named.clone().filter_map(|task| Some((task, set_of(task)?)));
+    if holders().all(|(_, of)| of.id == set.id) {
+        return false;
+    }
+    if let Some((_, of)) = holders().find(|(task, _)| task.is_live()) {
+        return of.id != set.id;
+    }
+    if resource.persistence_id().is_some() {
+        return false;
+    }
+    let wants = |task: &Task, of| is_wanted(of, resource, |port| earlier_number(&[task], port));
+    let owner = holders().find(|(task, of)| wants(task, of)).or_else(|| holders().next());
+    owner.is_some_and(|(_, of)| of.id != set.id)
 }
 
 /// Whether a port that is chosen may have this number.
@@ -158,9 +202,18 @@ fn volume_path(resource: &Resource) -> Option<&str> {
     resource.disk.as_ref().filter(|disk| disk.persistence.is_some())?.container_path.as_deref()
 }
 
-/// Whether a task is stored with a volume that holds data, at the path where its set has another one now: it must stay the task's.
-pub(super) fn has_other_data(requirement: &Requirement<'_>, name: &TaskName, set: &SetDraft<'_>) -> bool {
-    let Some(task) = requirement.stored.iter().find(|task| task.name == *name) else { return false };
+/// Whether a task that is not launched must be stored again with what its set has now: that has changed, or is not what the task names.
+///
+/// Not one that lives, nor one that has data in another volume than the set has now: it would lose them.
+pub(super) fn is_stale(requirement: &Requirement<'_>, name: &TaskName, set: &SetDraft<'_>, is_changed: bool) -> bool {
+    let Some(task) = requirement.stored.iter().find(|task| task.name == *name) else { return is_changed };
+    let is_claimed = |id: &str| set.claims.iter().any(|claim| claim.id.as_str() == id);
+    let mut named = task.resources.iter().filter_map(|resource| resource.reservation_label(LABEL_RESOURCE_ID));
+    (is_changed || named.any(|id| !is_claimed(id))) && !task.is_live() && !has_other_data(requirement, task, set)
+}
+
+/// Whether a task is stored with a volume that holds data, at the path where its set has another one now.
+fn has_other_data(requirement: &Requirement<'_>, task: &Task, set: &SetDraft<'_>) -> bool {
     let is_used = |volume: &Resource| {
         let has_run_on = |task: &&Task| {
             task.status.is_some() && task.resources.iter().any(|one| one.persistence_id() == volume.persistence_id())
