@@ -7,7 +7,7 @@ use std::fmt;
 
 use mainstay_spec::{PodSpec, ServiceSpec, VolumeKind};
 
-use super::obstacle;
+use super::obstacle::{self, OfRole};
 use crate::ids::{Generator, ResourceId};
 use crate::offer::Offer;
 use crate::offer::evaluate::evaluate;
@@ -58,6 +58,8 @@ pub enum Change {
     FreePort {
         /// Its number.
         number: u16,
+        /// Role it is missing in, `*` for unreserved.
+        role: String,
     },
     /// Free any port on the agent.
     FreeAnyPort {
@@ -65,6 +67,8 @@ pub enum Change {
         name: String,
         /// One that would do.
         number: u16,
+        /// Role it is missing in.
+        role: String,
     },
     /// Give the agent a MOUNT disk.
     AddMount {
@@ -74,6 +78,8 @@ pub enum Change {
         size: Scalar,
         /// Profiles, any of which will do.
         profiles: Vec<String>,
+        /// Role it is missing in.
+        role: String,
     },
     /// Drop a part of the placement rule.
     WithoutRule {
@@ -148,7 +154,6 @@ impl Trial {
     /// Makes a change to the pod type of a requirement, or to the offer.
     pub fn apply(&mut self, pod_type: &str, change: &Change) {
         let pod = self.spec.pods.iter_mut().find(|pod| pod.pod_type == pod_type);
-        let below = pod.as_deref().map_or(role::UNRESERVED, role::below).to_owned();
         match (change, pod) {
             (Change::Less { set, name, to, .. }, Some(pod)) => {
                 if let Some(amount) =
@@ -169,10 +174,10 @@ impl Trial {
                 }
             }
             (Change::Free { name, amount, role }, _) => self.add(name, Value::Scalar(*amount), role, None),
-            (Change::FreePort { number } | Change::FreeAnyPort { number, .. }, _) => {
-                self.add("ports", Value::Ranges(Ranges::new([(u64::from(*number), u64::from(*number))])), &below, None);
+            (Change::FreePort { number, role } | Change::FreeAnyPort { number, role, .. }, _) => {
+                self.add("ports", Value::Ranges(Ranges::new([(u64::from(*number), u64::from(*number))])), role, None);
             }
-            (Change::AddMount { size, profiles, .. }, _) => {
+            (Change::AddMount { size, profiles, role, .. }, _) => {
                 let source = DiskSource {
                     kind: SOURCE_MOUNT,
                     root: Some(format!("/mnt/disk{}", self.offer.resources.len())),
@@ -180,7 +185,7 @@ impl Trial {
                     ..DiskSource::default()
                 };
                 let disk = Disk { source: Some(source), ..Disk::default() };
-                self.add("disk", Value::Scalar(*size), &below, Some(disk));
+                self.add("disk", Value::Scalar(*size), role, Some(disk));
             }
             (Change::AskRegion { region }, _) => {
                 let asked = Rule::Match { key: Key::Region, matcher: Matcher::Exact(region.clone()) };
@@ -308,7 +313,8 @@ fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial, is_fix
     let pod = trial.spec.pod(&requirement.pod.pod_type)?;
     if let Reason::NoMount { path, profiles, shortfall } = reason {
         return Some(if shortfall.available.is_zero() || is_fixed {
-            Change::AddMount { path: path.clone(), size: shortfall.wanted, profiles: profiles.clone() }
+            let (path, role) = (path.clone(), shortfall.role.clone());
+            Change::AddMount { path, size: shortfall.wanted, profiles: profiles.clone(), role }
         } else {
             Change::SmallerVolume { path: path.clone(), from: shortfall.wanted, to: shortfall.available }
         });
@@ -324,13 +330,15 @@ fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial, is_fix
         });
     }
     match reason {
-        Reason::PortTaken { number, .. } => Some(Change::FreePort { number: *number }),
-        Reason::NoPortLeft { name, .. } => {
+        Reason::PortTaken { number, role, .. } => Some(Change::FreePort { number: *number, role: role.clone() }),
+        Reason::NoPortLeft { name, role, .. } => {
             let port = pod.resource_sets.iter().flat_map(|set| &set.ports).find(|port| port.name == *name)?;
             let offered = |number: u16| {
-                trial.offer.resources.iter().any(|resource| {
-                    matches!(&resource.value, Value::Ranges(ranges) if resource.name == "ports" && ranges.contains(u64::from(number)))
-                })
+                let is_there = |resource: &Resource| matches!(&resource.value, Value::Ranges(ranges) if resource.name == "ports" && ranges.contains(u64::from(number)));
+                // The number may be there in another role: then it can be had in this one.
+                let counts =
+                    |resource: &Resource| resource.is_dynamically_reserved() || resource.role() == role.as_str();
+                trial.offer.resources.iter().any(|resource| counts(resource) && is_there(resource))
             };
             let mut candidates: Box<dyn Iterator<Item = u16>> = if port.ranges.is_empty() {
                 Box::new(1025..=u16::MAX)
@@ -338,7 +346,7 @@ fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial, is_fix
                 Box::new(port.ranges.iter().flat_map(|range| range.begin.max(1)..=range.end))
             };
             let number = candidates.find(|number| !pod.declares_port(*number) && !offered(*number))?;
-            Some(Change::FreeAnyPort { name: name.clone(), number })
+            Some(Change::FreeAnyPort { name: name.clone(), number, role: role.clone() })
         }
         Reason::ReservedMissing { id, .. } | Reason::PortMissing { id, .. } => {
             let resource = requirement.stored.iter().find_map(|task| reservation(task, id))?;
@@ -433,15 +441,17 @@ impl fmt::Display for Change {
         match self {
             Self::Less { set, name, from, to } => write!(f, "{name} {to} instead of {from} in {set}"),
             Self::SmallerVolume { path, from, to } => write!(f, "volume {path} of {to} MB instead of {from}"),
-            Self::Free { name, amount, role } if role == "*" => write!(f, "{amount} more {name} on the agent"),
-            Self::Free { name, amount, role } => write!(f, "{amount} more {name} of role {role} on the agent"),
-            Self::FreePort { number } => write!(f, "port {number} free"),
-            Self::FreeAnyPort { name, number } => write!(f, "a free port for {name}, such as {number}"),
-            Self::AddMount { path, size, profiles } if profiles.is_empty() => {
-                write!(f, "a MOUNT disk of at least {size} MB for volume {path}")
+            Self::Free { name, amount, role } => write!(f, "{amount} more {name}{} on the agent", OfRole(role)),
+            Self::FreePort { number, role } => write!(f, "port {number}{} free", OfRole(role)),
+            Self::FreeAnyPort { name, number, role } => {
+                write!(f, "a free port{} for {name}, such as {number}", OfRole(role))
             }
-            Self::AddMount { path, size, profiles } => {
-                write!(f, "a MOUNT disk of profile {} and at least {size} MB for volume {path}", profiles.join(" or "))
+            Self::AddMount { path, size, profiles, role } => {
+                let of_profile = (!profiles.is_empty()).then(|| format!("profile {}", profiles.join(" or ")));
+                let of_role = (role != role::UNRESERVED).then(|| format!("role {role}"));
+                let of: Vec<String> = of_role.into_iter().chain(of_profile).collect();
+                let and = if of.is_empty() { "" } else { " and " };
+                write!(f, "a MOUNT disk of {}{and}at least {size} MB for volume {path}", of.join(", "))
             }
             Self::WithoutRule { spelled, .. } => write!(f, "no constraint \"{spelled}\""),
             Self::AskRegion { region } => write!(f, "the constraint \"@region:IS:{region}\""),
@@ -458,7 +468,7 @@ impl fmt::Display for Change {
 
 #[cfg(test)]
 mod tests {
-    use mainstay_spec::ResourceSet;
+    use mainstay_spec::{PortRange, PortSpec, ResourceSet};
     use proptest::prelude::*;
 
     use super::*;
@@ -512,6 +522,35 @@ mod tests {
             let lacks_all = text.contains("more disk of role public on the agent");
             assert_eq!(lacks_all, !is_set_aside, "{text}");
         }
+    }
+
+    // Seen by hand: the agent had the port and a disk, yet none of them in the role.
+    #[test]
+    fn ports_and_disks_that_are_there_for_others_are_told_with_the_role() {
+        let wanted = ResourceSet {
+            ports: vec![
+                port("p", Some(8000)),
+                PortSpec { ranges: vec![PortRange { begin: 8001, end: 8001 }], ..port("q", None) },
+            ],
+            volumes: vec![mount_volume("data", 100)],
+            ..set("s")
+        };
+        let mut world = one(vec![wanted]);
+        world.pod_mut().pre_reserved_role = Some("public".into());
+        let mut resources = refined(agent(1000, 1000, 1000), "public", true);
+        resources.retain(|resource| resource.name != "ports");
+        let all = [agent(0, 0, 0), vec![mount(500, "/m")]].concat();
+        resources.extend(refined(all, "public", false));
+        let offer = Offer { resources, allocation_role: Some(format!("public/{ROLE}")), ..world.offer() };
+        let (changes, left) = tried(&world, &offer).unwrap();
+        assert_eq!(left, None, "{changes:?}");
+        let texts: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        let expected = [
+            "port 8000 of role public free",
+            "a free port of role public for q, such as 8001",
+            "a MOUNT disk of role public and at least 100 MB for volume data",
+        ];
+        assert_eq!(texts, expected);
     }
 
     #[test]

@@ -8,7 +8,10 @@ use crate::offer::Offer;
 use crate::offer::placement::{self, Rule};
 use crate::offer::report::{Outcome, Reason, Report};
 use crate::offer::requirement::Requirement;
+use crate::offer::role;
 use crate::offer::stage::OfferStage;
+use crate::resource::{Resource, Value};
+use crate::state::Task;
 use crate::units::Scalar;
 
 /// The kinds of obstacles. Equal ones on several agents are one group; amounts are kept apart, as a span.
@@ -25,13 +28,17 @@ pub enum Obstacle {
     PortTaken {
         /// Its number.
         number: u16,
-        /// The pod of this service that has it, when one of ours does.
+        /// Role it is looked for in, `*` for unreserved.
+        role: String,
+        /// The pod of this service that has it of that role, when one of ours does.
         holder: Option<String>,
     },
     /// No port that may be chosen is free.
     NoPort {
         /// Name of the port.
         name: String,
+        /// Role it is looked for in.
+        role: String,
     },
     /// No whole disk is large enough.
     NoMount {
@@ -39,6 +46,8 @@ pub enum Obstacle {
         path: String,
         /// Profiles accepted.
         profiles: Vec<String>,
+        /// Role it is looked for in.
+        role: String,
     },
     /// A part of the placement rule.
     Excluded {
@@ -170,18 +179,22 @@ pub(super) fn parts(rule: &Rule) -> Vec<&Rule> {
 #[allow(clippy::wildcard_enum_match_arm, reason = "the report's own words serve for the rest")]
 fn of_outcome(outcome: &Outcome, requirement: &Requirement<'_>, offer: &Offer) -> Found {
     let absent = |what: String| Found::new(Obstacle::ReservationAbsent { what });
-    if let Reason::NoMount { path, profiles, .. } = &outcome.reason {
-        return Found::new(Obstacle::NoMount { path: path.clone(), profiles: profiles.clone() });
+    if let Reason::NoMount { path, profiles, shortfall } = &outcome.reason {
+        let (path, profiles, role) = (path.clone(), profiles.clone(), shortfall.role.clone());
+        return Found::new(Obstacle::NoMount { path, profiles, role });
     }
     if let Some(shortfall) = outcome.reason.shortfall() {
         let obstacle = Obstacle::Short { name: shortfall.name.to_owned(), role: shortfall.role.clone() };
         return Found::new(obstacle);
     }
     match &outcome.reason {
-        Reason::PortTaken { number, .. } => {
-            Found::new(Obstacle::PortTaken { number: *number, holder: holder(*number, requirement, offer) })
+        Reason::PortTaken { number, role, .. } => {
+            let holder = holder(*number, role, requirement, offer);
+            Found::new(Obstacle::PortTaken { number: *number, role: role.clone(), holder })
         }
-        Reason::NoPortLeft { name, .. } => Found::new(Obstacle::NoPort { name: name.clone() }),
+        Reason::NoPortLeft { name, role, .. } => {
+            Found::new(Obstacle::NoPort { name: name.clone(), role: role.clone() })
+        }
         Reason::ReservedMissing { name, .. } => absent((*name).to_owned()),
         Reason::PortMissing { number, .. } => absent(format!("port {number}")),
         Reason::VolumeMissing { path, .. } => absent(format!("volume {path}")),
@@ -190,15 +203,17 @@ fn of_outcome(outcome: &Outcome, requirement: &Requirement<'_>, offer: &Offer) -
     }
 }
 
-/// The pod of this service that holds a port on the agent of an offer.
-fn holder(number: u16, requirement: &Requirement<'_>, offer: &Offer) -> Option<String> {
-    let has_it = |task: &&&crate::state::Task| {
-        task.agent_id == offer.agent_id
-            && task.pod != *requirement.pod
-            && task.resources.iter().any(|resource| {
-                resource.name == "ports"
-                    && matches!(&resource.value, crate::resource::Value::Ranges(ranges) if ranges.contains(u64::from(number)))
-            })
+/// The pod of this service that holds a port of this role on the agent of an offer. The same number may be there once more, set aside for
+/// another role: who ends the pod that has that one frees nothing.
+fn holder(number: u16, role: &str, requirement: &Requirement<'_>, offer: &Offer) -> Option<String> {
+    let is_it = |resource: &Resource| {
+        let below = resource.reservations.len().checked_sub(2).and_then(|at| resource.reservations.get(at));
+        resource.name == "ports"
+            && below.map_or(role::UNRESERVED, |layer| layer.role.as_str()) == role
+            && matches!(&resource.value, Value::Ranges(ranges) if ranges.contains(u64::from(number)))
+    };
+    let has_it = |task: &&&Task| {
+        task.agent_id == offer.agent_id && task.pod != *requirement.pod && task.resources.iter().any(is_it)
     };
     requirement.all_tasks.iter().find(has_it).map(|task| task.pod.to_string())
 }
@@ -213,17 +228,33 @@ impl fmt::Display for Found {
     }
 }
 
+/// ` of role slow`; nothing for what nobody has reserved.
+pub(super) struct OfRole<'a>(pub(super) &'a str);
+
+impl fmt::Display for OfRole<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            role::UNRESERVED => Ok(()),
+            role => write!(f, " of role {role}"),
+        }
+    }
+}
+
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Short { name, role } if role == "*" => write!(f, "{name} short"),
-            Self::Short { name, role } => write!(f, "{name} of role {role} short"),
-            Self::PortTaken { number, holder: Some(holder) } => write!(f, "port {number} taken by {holder}"),
-            Self::PortTaken { number, holder: None } => write!(f, "port {number} not offered"),
-            Self::NoPort { name } => write!(f, "no port left for {name}"),
-            Self::NoMount { path, profiles } if profiles.is_empty() => write!(f, "no MOUNT disk for volume {path}"),
-            Self::NoMount { path, profiles } => {
-                write!(f, "no MOUNT disk of profile {} for volume {path}", profiles.join(" or "))
+            Self::Short { name, role } => write!(f, "{name}{} short", OfRole(role)),
+            Self::PortTaken { number, role, holder: Some(holder) } => {
+                write!(f, "port {number}{} taken by {holder}", OfRole(role))
+            }
+            Self::PortTaken { number, role, holder: None } => write!(f, "port {number}{} not offered", OfRole(role)),
+            Self::NoPort { name, role } => write!(f, "no port{} left for {name}", OfRole(role)),
+            Self::NoMount { path, profiles, role } if profiles.is_empty() => {
+                write!(f, "no MOUNT disk{} for volume {path}", OfRole(role))
+            }
+            Self::NoMount { path, profiles, role } => {
+                let and = if role == role::UNRESERVED { " of" } else { " and" };
+                write!(f, "no MOUNT disk{}{and} profile {} for volume {path}", OfRole(role), profiles.join(" or "))
             }
             Self::Excluded { rule } => write!(f, "excluded by {rule}"),
             Self::OtherRegion { region } => write!(f, "in region {region}, which no constraint of the pod asks for"),
@@ -240,8 +271,9 @@ mod tests {
     use mainstay_spec::{PodSpec, ResourceSet};
 
     use super::*;
-    use crate::offer::fixture::{World, pod, root_volume, scalar, set, task, units};
+    use crate::offer::fixture::{World, pod, port, refined, resource, roomy, root_volume, scalar, set, task, units};
     use crate::offer::requirement::Recovery;
+    use crate::resource::Ranges;
 
     fn texts(world: &mut World, launch: &[&str]) -> Vec<String> {
         let offer = world.offer();
@@ -274,5 +306,57 @@ mod tests {
         world.master.free.retain(|resource| resource.name != "cpus");
         world.master.free.push(scalar("cpus", Scalar::from_millis(19_100)));
         assert_eq!(texts(&mut world, &all), ["disk short by 956"]);
+    }
+
+    #[test]
+    fn a_port_is_held_in_the_role_it_is_looked_for_in() {
+        let wants = ResourceSet { ports: vec![port("p", Some(8000))], ..set("s") };
+        let holds = |outer: Option<&str>| {
+            let mut world = World::new(PodSpec {
+                uris: Vec::new(),
+                volumes: Vec::new(),
+                resource_sets: vec![wants.clone()],
+                tasks: vec![task("server", "s")],
+                pre_reserved_role: outer.map(str::to_owned),
+                ..pod()
+            });
+            let ports = resource("ports", Value::Ranges(Ranges::new([(8000, 8000)])));
+            world.master.free = [roomy(), vec![ports]].concat();
+            world.master.free = match outer {
+                Some(outer) => refined(world.master.free, outer, true),
+                None => world.master.free,
+            };
+            world.launch(&["server"], Recovery::None);
+            let mut other = world.stored.remove(0);
+            world.stored.clear();
+            other.pod.index = 7;
+            other
+        };
+        let mut told = Vec::new();
+        for (holder, wanted) in [(None, None), (None, Some("slow")), (Some("slow"), Some("slow")), (Some("slow"), None)]
+        {
+            let mut world = World::new(PodSpec {
+                uris: Vec::new(),
+                volumes: Vec::new(),
+                resource_sets: vec![wants.clone()],
+                tasks: vec![task("server", "s")],
+                pre_reserved_role: wanted.map(str::to_owned),
+                ..pod()
+            });
+            world.others = vec![holds(holder)];
+            let lacking: Vec<_> = roomy().into_iter().filter(|resource| resource.name != "ports").collect();
+            world.master.free = match wanted {
+                Some(outer) => refined(lacking, outer, true),
+                None => lacking,
+            };
+            told.extend(texts(&mut world, &["server"]));
+        }
+        let expected = [
+            "port 8000 taken by hello-7",
+            "port 8000 of role slow not offered",
+            "port 8000 of role slow taken by hello-7",
+            "port 8000 not offered",
+        ];
+        assert_eq!(told, expected);
     }
 }
