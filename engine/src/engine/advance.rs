@@ -19,6 +19,7 @@ use crate::units::Timestamp;
 
 impl Engine {
     pub(super) fn advance(&mut self, now: Timestamp, effects: &mut Effects) {
+        self.waits.tick(now);
         self.end_delays(now);
         self.refresh_recovery(now, effects);
         let launchable = self.prepare_candidates(now, effects);

@@ -172,7 +172,7 @@ impl Engine {
     /// Takes note of why a step that wants an offer waits; told once per change. Returns whether it changed.
     fn waits_for_offer(&mut self, wanted: &Wanted, misfit: Option<&Misfit>, effects: &mut Effects) -> bool {
         if let Some(misfit) = misfit {
-            let is_news = self.waits.put_misfit(wanted.step_id, misfit);
+            let is_news = self.waits.put_misfit(wanted.step_id, &wanted.step_name, misfit);
             if is_news {
                 let (step, why) = (wanted.step_name.clone(), misfit.to_string());
                 effects.journal.push(Entry::WaitingForOffers { step, why });
@@ -200,7 +200,7 @@ impl Engine {
 
     /// Takes note of what else a step waits for; told once per change. Returns whether it changed.
     pub(super) fn waits(&mut self, step_id: uuid::Uuid, step: &str, why: String, effects: &mut Effects) -> bool {
-        let is_news = self.waits.put(step_id, &why);
+        let is_news = self.waits.put(step_id, step, &why);
         if is_news {
             effects.journal.push(Entry::WaitingForOffers { step: step.to_owned(), why });
         }
@@ -323,7 +323,7 @@ impl Engine {
                 tasks.filter_map(|task| task.executor.as_ref()).map(|executor| &executor.id).collect();
             self.shut_down.retain(|id| executors.contains(id));
         }
-        self.waits.remove(wanted.step_id);
+        self.waits.launched(wanted.step_id, &wanted.step_name);
         self.launched(wanted, &launches, effects);
         effects.send.push(Call::Accept {
             offers: vec![offer.id.clone()],
