@@ -8,6 +8,7 @@
 //! Next: `explain/seen.rs` (offers kept), `explain/search.rs` (offers to groups), `explain/obstacle.rs`, `explain/change.rs`.
 
 pub mod change;
+pub mod measure;
 pub mod obstacle;
 pub mod search;
 pub mod seen;

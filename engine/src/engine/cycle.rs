@@ -11,6 +11,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::waits::{Misfit, Nearest};
+use crate::explain::measure::Distance;
+use crate::explain::obstacle;
 use crate::ids::{AgentId, ConfigId, Generator, ResourceId};
 use crate::offer::Offer;
 use crate::offer::evaluate::evaluate;
@@ -57,12 +59,14 @@ struct Scan {
     next: usize,
     /// Why each offer was rejected: index into `kinds` plus one; 0 is not rejected, or gone.
     verdicts: Vec<u16>,
+    /// How far each rejected offer is from fitting.
+    distances: Vec<Distance>,
     kinds: Vec<Kind>,
     /// The last kind a screen came to.
     screened: Option<(Failed, u16)>,
     /// How many steps looked at the offers before an index.
     looks: BTreeMap<usize, u64>,
-    /// The offer with the fewest obstacles and the first of these; recomputed when that is used.
+    /// The offer that is closest to fitting and the first thing in its way; sought anew when that is used.
     closest: Option<(usize, Nearest)>,
 }
 
@@ -144,6 +148,7 @@ impl Cycle {
         let role = requirement.role();
         role.as_ref().clone_into(&mut scan.role);
         scan.verdicts.resize(self.offers.len(), 0);
+        scan.distances.resize(self.offers.len(), Distance::default());
         let screen = Screen::new(requirement);
         let mut look = Look::default();
         let mut at = 0;
@@ -168,6 +173,7 @@ impl Cycle {
             });
             if let Some((screen, failed)) = screened {
                 scan.screened(at, screen, failed);
+                scan.far(at, screen.distance(failed, free));
             } else {
                 let evaluation = evaluate(requirement, offer, ids);
                 self.reports = self.reports.saturating_sub(1);
@@ -177,6 +183,7 @@ impl Cycle {
                 }
                 if at >= scan.next {
                     scan.evaluated(at, &evaluation.report);
+                    scan.far(at, obstacle::distance(&evaluation.report, requirement, offer));
                 }
                 if is_told {
                     look.told.push((at, evaluation.report));
@@ -217,7 +224,7 @@ impl Cycle {
         });
         let role = requirement.role();
         let mut look = Look::default();
-        let mut closest: Option<(usize, Nearest)> = None;
+        let mut closest: Option<(Distance, Nearest)> = None;
         for at in by_agent.get(agent).into_iter().flatten().copied() {
             let Some(Some(offer)) = self.offers.get(at) else { continue };
             if role::of_offer(offer, &self.role) != role {
@@ -241,8 +248,9 @@ impl Cycle {
             for obstacle in &obstacles {
                 *self.failure_reasons.entry(obstacle.stage).or_default() += 1;
             }
-            if closest.as_ref().is_none_or(|(fewest, _)| obstacles.len() < *fewest) {
-                closest = Some((obstacles.len(), nearest(offer, obstacles.first().copied())));
+            let distance = obstacle::distance(&evaluation.report, requirement, offer);
+            if closest.as_ref().is_none_or(|(least, _)| distance < *least) {
+                closest = Some((distance, nearest(offer, obstacles.first().copied())));
             }
             if is_told {
                 look.told.push((at, evaluation.report));
@@ -355,6 +363,12 @@ impl Scan {
         u16::try_from(at + 1).unwrap_or(u16::MAX)
     }
 
+    fn far(&mut self, at: usize, distance: Distance) {
+        if let Some(slot) = self.distances.get_mut(at) {
+            *slot = distance;
+        }
+    }
+
     fn mark(&mut self, at: usize, verdict: u16) {
         if let (Some(slot), Some(kind)) =
             (self.verdicts.get_mut(at), self.kinds.get_mut(usize::from(verdict).saturating_sub(1)))
@@ -402,12 +416,11 @@ impl Scan {
         ids: &mut Generator,
     ) -> Option<Misfit> {
         if self.closest.is_none() {
-            let fewest = self.kinds.iter().filter(|kind| kind.offers > 0).map(|kind| kind.stages.len()).min();
-            let is_closest = |verdict: &u16| {
-                let kind = usize::from(*verdict).checked_sub(1).and_then(|kind| self.kinds.get(kind));
-                kind.map(|kind| kind.stages.len()) == fewest && *verdict != 0
-            };
-            let at = self.verdicts.iter().position(is_closest);
+            let all = self.verdicts.iter().zip(&self.distances).zip(offers).enumerate();
+            let rejected = all.filter_map(|(at, ((verdict, distance), offer))| {
+                (*verdict != 0).then_some((*distance, &offer.as_ref()?.hostname, at))
+            });
+            let at = rejected.min().map(|(.., at)| at);
             self.closest = at.and_then(|at| {
                 let offer = offers.get(at)?.as_ref()?;
                 let report = evaluate(requirement, offer, ids).report;

@@ -1,11 +1,13 @@
 //! The smallest change that lets a step pass on one agent.
 //!
-//! Found by trying: the first obstacle is removed by the least that removes it, and the offer is evaluated again, until it fits.
-//! Invariant: what [`smallest`] returns makes the evaluation pass when it is applied to the same requirement and offer.
+//! Found by trying: the first obstacle is removed by the least that removes it, and the offer is evaluated again, until it fits. Then each
+//! change is left out once, and where several were made for the sake of one resource, it is tried to change the agent alone.
+//! Invariant: what [`smallest`] returns makes the evaluation pass when it is applied to the same requirement and offer, and does not
+//! without any one of its changes.
 
 use std::fmt;
 
-use mainstay_spec::{PodSpec, ServiceSpec, VolumeKind};
+use mainstay_spec::{PodSpec, ServiceSpec, VolumeKind, VolumeSpec};
 
 use super::obstacle::{self, OfRole};
 use crate::ids::{Generator, ResourceId};
@@ -21,6 +23,8 @@ use crate::units::Scalar;
 
 /// Obstacles removed one after the other before a search is given up.
 const MAX_ROUNDS: usize = 32;
+/// MOUNT disks, among the names of resources.
+const MOUNT: &str = "MOUNT";
 
 /// One thing to do. Closed: a new remedy is a new variant here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +48,15 @@ pub enum Change {
         from: Scalar,
         /// As it would fit, MB.
         to: Scalar,
+        /// Whether it is a MOUNT disk.
+        is_mount: bool,
+    },
+    /// Ask for MOUNT disks of another profile.
+    AskProfile {
+        /// Path of the volume.
+        path: String,
+        /// Its name; `None` for disks without one.
+        profile: Option<String>,
     },
     /// Free an amount on the agent, or use one with so much more.
     Free {
@@ -168,10 +181,14 @@ impl Trial {
                 }
             }
             (Change::SmallerVolume { path, to, .. }, Some(pod)) => {
-                let of_sets = pod.resource_sets.iter_mut().flat_map(|set| &mut set.volumes);
-                if let Some(volume) = pod.volumes.iter_mut().chain(of_sets).find(|volume| volume.path == *path) {
-                    volume.size_mb = *to;
-                }
+                volumes_mut(pod).filter(|volume| volume.path == *path).take(1).for_each(|volume| volume.size_mb = *to);
+            }
+            (Change::AskProfile { path, profile }, Some(pod)) => {
+                let kind = VolumeKind::Mount { profiles: profile.iter().cloned().collect() };
+                volumes_mut(pod)
+                    .filter(|volume| volume.path == *path)
+                    .take(1)
+                    .for_each(|volume| volume.kind = kind.clone());
             }
             (Change::Free { name, amount, role }, _) => self.add(name, Value::Scalar(*amount), role, None),
             (Change::FreePort { number, role } | Change::FreeAnyPort { number, role, .. }, _) => {
@@ -203,7 +220,7 @@ impl Trial {
             }
             (Change::ReserveAnew { resources }, _) => self.offer.resources.extend(resources.iter().cloned()),
             (Change::Replace, _) => self.recovery = Recovery::Permanent,
-            (Change::Less { .. } | Change::SmallerVolume { .. }, None) => {}
+            (Change::Less { .. } | Change::SmallerVolume { .. } | Change::AskProfile { .. }, None) => {}
         }
     }
 
@@ -232,6 +249,10 @@ impl Trial {
     }
 }
 
+fn volumes_mut(pod: &mut PodSpec) -> impl Iterator<Item = &mut VolumeSpec> {
+    pod.volumes.iter_mut().chain(pod.resource_sets.iter_mut().flat_map(|set| &mut set.volumes))
+}
+
 /// The smallest changes that together let the step pass on the agent of an offer; `None` when none were found.
 ///
 /// `placed` are the tasks of all that is placed: the volumes of a pod type that is among them can no longer be made smaller.
@@ -241,25 +262,84 @@ pub fn smallest<'t>(
     placed: impl IntoIterator<Item = &'t Task>,
 ) -> Option<Vec<Change>> {
     let pod_type = &requirement.pod.pod_type;
+    let mut bounds =
+        Bounds { is_fixed: placed.into_iter().any(|task| task.pod.pod_type == *pod_type), of_agent: Vec::new() };
+    let mut best = reduced(attempt(requirement, offer, &bounds)?, requirement, offer);
+    // Several changes for the sake of one resource: perhaps one to the agent alone will do.
+    loop {
+        let Some(name) = divided(&best).find(|name| !bounds.of_agent.contains(name)) else { return Some(best) };
+        bounds.of_agent.push(name);
+        let Some(other) = attempt(requirement, offer, &bounds) else { continue };
+        let other = reduced(other, requirement, offer);
+        if other.len() < best.len() {
+            best = other;
+        }
+    }
+}
+
+/// What a search may not ask for.
+struct Bounds {
+    /// Volumes keep their sizes and profiles.
+    is_fixed: bool,
+    /// Of these resources the agent has to have more; the pod does not ask for less.
+    of_agent: Vec<&'static str>,
+}
+
+/// Removes one obstacle after the other.
+fn attempt(requirement: &Requirement<'_>, offer: &Offer, bounds: &Bounds) -> Option<Vec<Change>> {
+    let pod_type = &requirement.pod.pod_type;
     let mut trial = Trial::new(requirement, offer);
     let mut changes: Vec<Change> = Vec::new();
-    let is_fixed = placed.into_iter().any(|task| task.pod.pod_type == *pod_type);
     for _ in 0..MAX_ROUNDS {
         let Some((at, reason)) = trial.first_failure(requirement) else { return Some(changes) };
-        let change = against(&reason, requirement, &trial, is_fixed)?;
-        let mut next = trial.clone();
-        next.apply(pod_type, &change);
+        let mut remedies = against(&reason, requirement, &trial, bounds);
+        if lacks(&changes, &reason) {
+            remedies.drain(..remedies.len().saturating_sub(1));
+        }
         // Less of a resource helps only the stages behind it; when even that comes too late the agent lacks it.
-        let is_in_vain = matches!(change, Change::Less { .. } | Change::SmallerVolume { .. })
-            && next.first_failure(requirement).is_some_and(|(still, _)| still <= at);
-        let change = match reason.shortfall().filter(|_| is_in_vain || lacks(&changes, &reason)) {
-            Some(shortfall) => free(shortfall),
-            None => change,
+        let mut remedies = remedies.into_iter().peekable();
+        let change = loop {
+            let change = remedies.next()?;
+            if remedies.peek().is_none() {
+                break change;
+            }
+            let mut next = trial.clone();
+            next.apply(pod_type, &change);
+            if next.first_failure(requirement).is_none_or(|(still, _)| still > at) {
+                break change;
+            }
         };
         trial.apply(pod_type, &change);
         merge(&mut changes, change);
     }
     None
+}
+
+/// The changes without those that turn out not to be needed beside the others.
+fn reduced(mut changes: Vec<Change>, requirement: &Requirement<'_>, offer: &Offer) -> Vec<Change> {
+    let pod_type = &requirement.pod.pod_type;
+    let mut at = 0;
+    while changes.len() > 1 && at < changes.len() {
+        let mut trial = Trial::new(requirement, offer);
+        let others = changes.iter().enumerate().filter(|(other, _)| *other != at);
+        others.for_each(|(_, change)| trial.apply(pod_type, change));
+        if trial.first_failure(requirement).is_some() {
+            at += 1;
+        } else {
+            changes.remove(at);
+            at = 0;
+        }
+    }
+    changes
+}
+
+/// The resources for whose sake several things are changed, the pod among them.
+fn divided(changes: &[Change]) -> impl Iterator<Item = &'static str> {
+    let is_divided = |name: &&str| {
+        let of_name = || changes.iter().filter(|change| change.resource().is_some_and(|(known, _)| known == *name));
+        of_name().count() > 1 && of_name().any(|change| change.resource().is_some_and(|(_, is_of_pod)| is_of_pod))
+    };
+    ["cpus", "mem", "gpus", "disk", MOUNT].into_iter().filter(is_divided)
 }
 
 /// Whether the agent is already known to have too little of what is short, whatever the pod asks for.
@@ -304,31 +384,45 @@ fn merge(changes: &mut Vec<Change>, change: Change) {
     changes.push(change);
 }
 
-/// The least that removes one obstacle; `is_fixed`: volumes keep their sizes.
+/// What removes one obstacle, the least first; the last always does.
 #[allow(
     clippy::wildcard_enum_match_arm,
     reason = "whatever is none of these is an obstacle of the placement rule, or nothing helps"
 )]
-fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial, is_fixed: bool) -> Option<Change> {
-    let pod = trial.spec.pod(&requirement.pod.pod_type)?;
+fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial, bounds: &Bounds) -> Vec<Change> {
+    let Some(pod) = trial.spec.pod(&requirement.pod.pod_type) else { return Vec::new() };
+    let of_pod = |name: &str| !bounds.of_agent.contains(&name);
     if let Reason::NoMount { path, profiles, shortfall } = reason {
-        return Some(if shortfall.available.is_zero() || is_fixed {
-            let (path, role) = (path.clone(), shortfall.role.clone());
-            Change::AddMount { path, size: shortfall.wanted, profiles: profiles.clone(), role }
-        } else {
-            Change::SmallerVolume { path: path.clone(), from: shortfall.wanted, to: shortfall.available }
-        });
-    }
-    if let Reason::VolumeInsufficient { path, shortfall } = reason {
-        return Some(less_disk(Some(path), shortfall, pod, is_fixed));
+        let of_pod = !bounds.is_fixed && of_pod(MOUNT);
+        let other = obstacle::other_disks(shortfall, profiles, &trial.offer).min().filter(|_| of_pod);
+        let other =
+            other.map(|(_, profile)| Change::AskProfile { path: path.clone(), profile: profile.map(str::to_owned) });
+        let (from, to) = (shortfall.wanted, shortfall.available);
+        let smaller =
+            (of_pod && !to.is_zero()).then(|| Change::SmallerVolume { path: path.clone(), from, to, is_mount: true });
+        let (path, role, profiles) = (path.clone(), shortfall.role.clone(), profiles.clone());
+        let add = Change::AddMount { path, size: from, profiles, role };
+        return other.into_iter().chain(smaller).chain([add]).collect();
     }
     if let Some(shortfall) = reason.shortfall() {
-        return Some(if shortfall.name == "disk" {
-            less_disk(None, shortfall, pod, is_fixed)
-        } else {
-            less(shortfall, requirement, pod)
-        });
+        let path = if let Reason::VolumeInsufficient { path, .. } = reason { Some(path) } else { None };
+        let less = match shortfall.name {
+            name if !of_pod(name) => None,
+            "disk" if bounds.is_fixed => None,
+            "disk" => less_disk(path, shortfall, pod),
+            _ => less(shortfall, requirement, pod),
+        };
+        return less.into_iter().chain([free(shortfall)]).collect();
     }
+    against_other(reason, requirement, trial, pod).into_iter().collect()
+}
+
+/// The same, where no amount is short.
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever is none of these is an obstacle of the placement rule, or nothing helps"
+)]
+fn against_other(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial, pod: &PodSpec) -> Option<Change> {
     match reason {
         Reason::PortTaken { number, role, .. } => Some(Change::FreePort { number: *number, role: role.clone() }),
         Reason::NoPortLeft { name, role, .. } => {
@@ -359,14 +453,13 @@ fn against(reason: &Reason, requirement: &Requirement<'_>, trial: &Trial, is_fix
         _ => {
             let counts = Counts::default();
             let tried = Requirement { placement: trial.rule.as_ref(), counts: &counts, ..requirement.clone() };
-            if let Some(rule) = obstacle::excluding(&tried, &trial.offer).into_iter().next().cloned() {
-                let spelled = rule.spelled(&pod.pod_type);
-                return Some(Change::WithoutRule { rule, spelled });
+            let excluding = obstacle::excluding(&tried, &trial.offer);
+            if let Some(region) = obstacle::stray(reason, &excluding) {
+                return Some(Change::AskRegion { region: region.to_owned() });
             }
-            match reason {
-                Reason::RegionRemote { found, .. } => Some(Change::AskRegion { region: found.clone() }),
-                _ => None,
-            }
+            let rule = (*excluding.first()?).clone();
+            let spelled = rule.spelled(&pod.pod_type);
+            Some(Change::WithoutRule { rule, spelled })
         }
     }
 }
@@ -378,8 +471,8 @@ fn reservation<'t>(task: &'t Task, id: &ResourceId) -> Option<&'t Resource> {
     all.find(|resource| resource.resource_id().is_some_and(|known| known == *id))
 }
 
-/// Less of a scalar: in the set that is short when that leaves something, else in the largest; else more on the agent.
-fn less(shortfall: &Shortfall, requirement: &Requirement<'_>, pod: &PodSpec) -> Change {
+/// Less of a scalar: in the set that is short when that leaves something, else in the largest.
+fn less(shortfall: &Shortfall, requirement: &Requirement<'_>, pod: &PodSpec) -> Option<Change> {
     let missing = shortfall.short_by();
     let amount = |set: &mainstay_spec::ResourceSet| match shortfall.name {
         "cpus" => set.cpus,
@@ -393,36 +486,28 @@ fn less(shortfall: &Shortfall, requirement: &Requirement<'_>, pod: &PodSpec) -> 
     let sets = || pod.resource_sets.iter().filter(|set| used(&set.id)).filter_map(|set| Some((set, amount(set)?)));
     let own = sets().find(|(set, amount)| *amount == shortfall.wanted && launched(&set.id) && *amount > missing);
     let largest = || sets().filter(|(_, amount)| *amount > missing).max_by_key(|(_, amount)| *amount);
-    match own.or_else(largest) {
-        Some((set, from)) => Change::Less {
-            set: set.id.clone(),
-            name: shortfall.name.to_owned(),
-            from,
-            to: from.minus(missing).unwrap_or(Scalar::ZERO),
-        },
-        None => free(shortfall),
-    }
+    own.or_else(largest).map(|(set, from)| Change::Less {
+        set: set.id.clone(),
+        name: shortfall.name.to_owned(),
+        from,
+        to: from.minus(missing).unwrap_or(Scalar::ZERO),
+    })
 }
 
-/// Less disk: in the volume that is short when that leaves something, else in the largest; else more on the agent.
-fn less_disk(path: Option<&String>, shortfall: &Shortfall, pod: &PodSpec, is_fixed: bool) -> Change {
-    if is_fixed {
-        return free(shortfall);
-    }
+/// Less disk: in the volume that is short when that leaves something, else in the largest.
+fn less_disk(path: Option<&String>, shortfall: &Shortfall, pod: &PodSpec) -> Option<Change> {
     let missing = shortfall.short_by();
     let volumes = || {
         let all = pod.volumes.iter().chain(pod.resource_sets.iter().flat_map(|set| &set.volumes));
         all.filter(|volume| volume.kind == VolumeKind::Root && volume.size_mb > missing)
     };
     let own = path.and_then(|path| volumes().find(|volume| volume.path == *path));
-    match own.or_else(|| volumes().max_by_key(|volume| volume.size_mb)) {
-        Some(volume) => Change::SmallerVolume {
-            path: volume.path.clone(),
-            from: volume.size_mb,
-            to: volume.size_mb.minus(missing).unwrap_or(Scalar::ZERO),
-        },
-        None => free(shortfall),
-    }
+    own.or_else(|| volumes().max_by_key(|volume| volume.size_mb)).map(|volume| Change::SmallerVolume {
+        path: volume.path.clone(),
+        from: volume.size_mb,
+        to: volume.size_mb.minus(missing).unwrap_or(Scalar::ZERO),
+        is_mount: false,
+    })
 }
 
 /// The reservations of what an operator has set aside for a role, none for that of the unreserved.
@@ -436,11 +521,34 @@ fn statically(role: &str) -> Vec<Reservation> {
     (role != role::UNRESERVED).then(|| fixed(role)).into_iter().collect()
 }
 
+impl Change {
+    /// The resource it is about, and whether it is one to the pod.
+    ///
+    /// Shape: `None` where the pod or the agent alone can be changed.
+    fn resource(&self) -> Option<(&str, bool)> {
+        match self {
+            Self::Less { name, .. } => Some((name, true)),
+            Self::SmallerVolume { is_mount, .. } => Some((if *is_mount { MOUNT } else { "disk" }, true)),
+            Self::AskProfile { .. } => Some((MOUNT, true)),
+            Self::Free { name, .. } => Some((name, false)),
+            Self::AddMount { .. } => Some((MOUNT, false)),
+            Self::FreePort { .. }
+            | Self::FreeAnyPort { .. }
+            | Self::WithoutRule { .. }
+            | Self::AskRegion { .. }
+            | Self::ReserveAnew { .. }
+            | Self::Replace => None,
+        }
+    }
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Less { set, name, from, to } => write!(f, "{name} {to} instead of {from} in {set}"),
-            Self::SmallerVolume { path, from, to } => write!(f, "volume {path} of {to} MB instead of {from}"),
+            Self::SmallerVolume { path, from, to, .. } => write!(f, "volume {path} of {to} MB instead of {from}"),
+            Self::AskProfile { path, profile: Some(profile) } => write!(f, "profiles: [{profile}] for volume {path}"),
+            Self::AskProfile { path, profile: None } => write!(f, "no profiles for volume {path}"),
             Self::Free { name, amount, role } => write!(f, "{amount} more {name}{} on the agent", OfRole(role)),
             Self::FreePort { number, role } => write!(f, "port {number}{} free", OfRole(role)),
             Self::FreeAnyPort { name, number, role } => {
@@ -607,6 +715,57 @@ mod tests {
         });
     }
 
+    // Seen by hand, both: two changes where one was enough.
+    #[test]
+    fn one_change_to_the_agent_is_less_than_two() {
+        let volumes = vec![mount_volume("v1", 500), mount_volume("v2", 300)];
+        let world = one(vec![ResourceSet { volumes, ..set("s") }]);
+        let disk = |size| [agent(4000, 4096, 4096), vec![mount(size, "/m")]].concat();
+        check(&world, disk(400), "a MOUNT disk of at least 500 MB for volume v1");
+        check(&world, disk(600), "a MOUNT disk of at least 300 MB for volume v2");
+        let two = |id: &str| ResourceSet { cpus: Some(units(2)), ..set(id) };
+        let mut world = one(vec![two("s"), two("x")]);
+        world.pod_mut().tasks.push(task("agent", "x"));
+        check(&world, agent(1000, 4096, 4096), "3.1 more cpus on the agent");
+        check(&world, agent(3000, 4096, 4096), "cpus 0.9 instead of 2 in s");
+    }
+
+    #[test]
+    fn disks_of_another_profile_can_be_asked_for() {
+        let of_profile = |size, profile: &str| {
+            let mut disk = mount(size, &format!("/{profile}{size}"));
+            let source = disk.disk.as_mut().and_then(|disk| disk.source.as_mut()).unwrap();
+            source.profile = Some(profile.to_owned());
+            disk
+        };
+        let disks =
+            vec![of_profile(600, "fast"), of_profile(600, "fast"), of_profile(700, "slow"), of_profile(400, "tiny")];
+        let offer = |disks: Vec<Resource>| [agent(4000, 4096, 4096), disks].concat();
+        let wants = |volumes| one(vec![ResourceSet { volumes, ..set("s") }]);
+        let with = |path: &str, names: &[&str]| {
+            let profiles = names.iter().map(|name| (*name).to_owned()).collect();
+            VolumeSpec { kind: VolumeKind::Mount { profiles }, ..mount_volume(path, 500) }
+        };
+        check(&wants(vec![mount_volume("v", 500)]), offer(disks.clone()), "profiles: [fast] for volume v");
+        check(&wants(vec![with("v", &["ssd"])]), offer(vec![mount(500, "/m")]), "no profiles for volume v");
+        // What another volume of the pod takes is no help.
+        let both = wants(vec![with("a", &["fast"]), mount_volume("v", 500)]);
+        let one_fast = offer(vec![of_profile(600, "fast")]);
+        check(&both, one_fast.clone(), "a MOUNT disk of at least 500 MB for volume v");
+        // The profile of a volume that exists stays.
+        let offer = Offer { resources: one_fast, ..both.offer() };
+        let fixed = wants(vec![mount_volume("v", 500)]);
+        let mut placed = World::new(pod());
+        placed.launch(&["server"], Recovery::None);
+        fixed.with_requirement(&["server"], Recovery::None, |requirement| {
+            let changes = smallest(requirement, &offer, &placed.stored).unwrap();
+            assert_eq!(
+                changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                ["a MOUNT disk of at least 500 MB for volume v"]
+            );
+        });
+    }
+
     /// Cpus, memory, gpus, ports, volumes.
     type Numbers = (u64, u64, Option<u64>, Vec<Option<u16>>, Vec<(bool, u64)>);
 
@@ -650,8 +809,10 @@ mod tests {
             sets in some_sets(),
             (cpus, mem, disk) in (0u64..4000, 0u64..4000, 0u64..1500),
             (gpus, mounts) in (0u64..4, proptest::collection::vec(1u64..400, 0..3)),
-            // What the agent has is set aside for the role of the pod, or nobody's.
-            set_aside in prop::option::of(any::<bool>()),
+            // What the agent has is set aside for the role of the pod, or nobody's: a bit for each resource.
+            set_aside in prop::option::of(prop_oneof![Just(0_u16), Just(u16::MAX), any::<u16>()]),
+            is_remote in any::<bool>(),
+            profile in prop::sample::select(vec![None, Some("fast")]),
             rule in prop::sample::select(vec![None, Some("hostname:IS:x"), Some("rack:IS:r1,rack:UNLIKE:r.*"), Some("hostname:UNIQUE")]),
         ) {
             let mut tasks = vec![task("server", "s")];
@@ -663,13 +824,28 @@ mod tests {
             let mut offer = Offer { resources: agent(cpus, mem, disk), ..world.offer() };
             offer.resources.push(scalar("gpus", units(gpus)));
             offer.resources.extend(mounts.iter().enumerate().map(|(at, size)| mount(*size, &format!("/m{at}"))));
-            if let Some(is_set_aside) = set_aside {
+            if let Some(disk) = offer.resources.last_mut().and_then(|last| last.disk.as_mut()) {
+                disk.source.as_mut().unwrap().profile = profile.map(str::to_owned);
+            }
+            world.local_region = is_remote.then(|| "elsewhere".to_owned());
+            if let Some(set_aside) = set_aside {
                 world.pod_mut().pre_reserved_role = Some("public".into());
-                offer.resources = refined(offer.resources, "public", is_set_aside);
+                let all = offer.resources.into_iter().enumerate();
+                offer.resources = all.flat_map(|(at, one)| refined(vec![one], "public", set_aside >> at & 1 == 1)).collect();
                 offer.allocation_role = Some(format!("public/{ROLE}"));
             }
             if let Some((changes, left)) = tried(&world, &offer) {
                 prop_assert_eq!(&left, &None, "{:?}", changes);
+                // None can be left out.
+                for left_out in 0..changes.len() {
+                    let fails = world.with_requirement(&["server"], Recovery::None, |requirement| {
+                        let mut trial = Trial::new(requirement, &offer);
+                        let others = changes.iter().enumerate().filter(|(at, _)| *at != left_out);
+                        others.for_each(|(_, change)| trial.apply("hello", change));
+                        trial.first_obstacle(requirement).is_some()
+                    });
+                    prop_assert!(fails, "{:?} without {}", changes, left_out);
+                }
                 // A single change of an amount is the smallest there is: a thousandth less of it is not enough.
                 if let [Change::Less { set, name, from, to }] = changes.as_slice() {
                     let almost = Change::Less { set: set.clone(), name: name.clone(), from: *from, to: to.plus(Scalar::from_millis(1)) };

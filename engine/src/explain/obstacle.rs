@@ -1,15 +1,18 @@
 //! What is in a pod's way on one agent, in a form that can be counted over many.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use mainstay_spec::VolumeKind;
 
+use super::measure::{Distance, Share};
 use crate::offer::Offer;
 use crate::offer::placement::{self, Rule};
-use crate::offer::report::{Outcome, Reason, Report};
+use crate::offer::report::{Outcome, Reason, Report, Shortfall};
 use crate::offer::requirement::Requirement;
 use crate::offer::role;
 use crate::offer::stage::OfferStage;
+use crate::resource::pool::SOURCE_MOUNT;
 use crate::resource::{Resource, Value};
 use crate::state::Task;
 use crate::units::Scalar;
@@ -40,7 +43,7 @@ pub enum Obstacle {
         /// Role it is looked for in.
         role: String,
     },
-    /// No whole disk is large enough.
+    /// No whole disk that is asked for is large enough.
     NoMount {
         /// Path of the volume.
         path: String,
@@ -48,6 +51,8 @@ pub enum Obstacle {
         profiles: Vec<String>,
         /// Role it is looked for in.
         role: String,
+        /// Of which other profiles there is a disk that is large enough; `None` for one without a profile.
+        others: Vec<Option<String>>,
     },
     /// A part of the placement rule.
     Excluded {
@@ -80,12 +85,21 @@ pub struct Found {
     pub obstacle: Obstacle,
     /// Missing amount; cores or MB.
     pub short_by: Option<Scalar>,
+    /// How much of what is wanted it lacks.
+    pub share: Share,
 }
 
 impl Found {
     const fn new(obstacle: Obstacle) -> Self {
-        Self { obstacle, short_by: None }
+        Self { obstacle, short_by: None, share: Share::WHOLE }
     }
+}
+
+/// How far the offer of such a report is from taking the step.
+pub(crate) fn distance(report: &Report, requirement: &Requirement<'_>, offer: &Offer) -> Distance {
+    // Who has a port makes no difference.
+    let requirement = Requirement { all_tasks: &[], ..requirement.clone() };
+    of_report(report, &requirement, offer).into_iter().map(|found| found.share).collect()
 }
 
 /// Every obstacle of an evaluation that failed, in stage order, each once.
@@ -94,17 +108,16 @@ pub(super) fn of_report(report: &Report, requirement: &Requirement<'_>, offer: &
     let mut found: Vec<Found> = Vec::new();
     for outcome in report.outcomes.iter().filter(|outcome| !outcome.passed) {
         if outcome.stage == OfferStage::Placement.as_str() {
-            let rules = excluding(requirement, offer).into_iter();
-            let before = found.len();
+            let rules = excluding(requirement, offer);
             let spelled = |rule: &Rule| rule.spelled(&requirement.pod.pod_type);
-            found.extend(rules.map(|rule| Found::new(Obstacle::Excluded { rule: spelled(rule) })));
-            // A region that no rule is about, or a rule of nothing.
-            if found.len() == before {
-                found.push(match &outcome.reason {
-                    Reason::RegionRemote { found, .. } => Found::new(Obstacle::OtherRegion { region: found.clone() }),
-                    reason => Found::new(Obstacle::Other { stage: outcome.stage, text: reason.to_string() }),
-                });
+            // A region that no rule is about is judged before the rule, and is in the way beside it.
+            if let Some(region) = stray(&outcome.reason, &rules) {
+                found.push(Found::new(Obstacle::OtherRegion { region: region.to_owned() }));
+            } else if rules.is_empty() {
+                let text = outcome.reason.to_string();
+                found.push(Found::new(Obstacle::Other { stage: outcome.stage, text }));
             }
+            found.extend(rules.into_iter().map(|rule| Found::new(Obstacle::Excluded { rule: spelled(rule) })));
             continue;
         }
         for obstacle in outcome.obstacles() {
@@ -116,23 +129,24 @@ pub(super) fn of_report(report: &Report, requirement: &Requirement<'_>, offer: &
     }
     for one in &mut found {
         if let Obstacle::Short { name, role } = &one.obstacle {
-            one.short_by = Some(shortage(report, requirement, name, role));
+            let (missing, wanted) = shortage(report, requirement, name, role);
+            (one.short_by, one.share) = (Some(missing), Share::of(missing, wanted));
         }
     }
     found
 }
 
-/// How much of a resource a whole evaluation lacks: all it wants that did not fit, less what is left in the end.
+/// How much of a resource a whole evaluation lacks, and of how much: all it wants that did not fit, less what is left in the end.
 ///
 /// A stage that fails takes nothing, so each later one says how much there is as if it came first.
 #[allow(clippy::wildcard_enum_match_arm, reason = "nothing else takes an amount of what is free")]
-fn shortage(report: &Report, requirement: &Requirement<'_>, name: &str, role: &str) -> Scalar {
+fn shortage(report: &Report, requirement: &Requirement<'_>, name: &str, role: &str) -> (Scalar, Scalar) {
     let is_root = |path: &str| {
         let pod = requirement.pod_spec;
         let volumes = pod.volumes.iter().chain(pod.resource_sets.iter().flat_map(|set| &set.volumes));
         volumes.into_iter().any(|volume| volume.path == path && volume.kind == VolumeKind::Root)
     };
-    let (mut wanted, mut left) = (Scalar::ZERO, Scalar::ZERO);
+    let (mut wanted, mut taken, mut left) = (Scalar::ZERO, Scalar::ZERO, Scalar::ZERO);
     for reason in report.outcomes.iter().map(|outcome| &outcome.reason) {
         match reason {
             Reason::Insufficient(short)
@@ -144,13 +158,17 @@ fn shortage(report: &Report, requirement: &Requirement<'_>, name: &str, role: &s
                 left = short.available;
             }
             Reason::Sufficient { name: of, role: under, wanted, available, .. } if *of == name && under == role => {
+                taken = taken.plus(*wanted);
                 left = available.minus(*wanted).unwrap_or(Scalar::ZERO);
             }
             Reason::VolumeNew { path, size, .. } if name == "disk" && is_root(path) => {
+                taken = taken.plus(*size);
                 left = left.minus(*size).unwrap_or(Scalar::ZERO);
             }
             Reason::Grown { name: of, from, to, .. } if *of == name => {
-                left = to.minus(*from).and_then(|more| left.minus(more)).unwrap_or(left);
+                let more = to.minus(*from).unwrap_or(Scalar::ZERO);
+                taken = taken.plus(more);
+                left = left.minus(more).unwrap_or(left);
             }
             Reason::Shrunk { name: of, from, to, .. } if *of == name => {
                 left = from.minus(*to).map_or(left, |less| left.plus(less));
@@ -158,7 +176,13 @@ fn shortage(report: &Report, requirement: &Requirement<'_>, name: &str, role: &s
             _ => {}
         }
     }
-    wanted.minus(left).unwrap_or(Scalar::ZERO)
+    (wanted.minus(left).unwrap_or(Scalar::ZERO), wanted.plus(taken))
+}
+
+/// The region of the agent, when a placement stage that failed for this reason keeps the pod in another although no rule is about regions.
+pub(super) fn stray<'o>(reason: &'o Reason, excluding: &[&Rule]) -> Option<&'o str> {
+    let Reason::RegionRemote { found, .. } = reason else { return None };
+    (!excluding.iter().any(|rule| matches!(rule, Rule::LocalRegion))).then_some(found)
 }
 
 /// The parts of the rule, each necessary, that exclude this agent.
@@ -181,7 +205,10 @@ fn of_outcome(outcome: &Outcome, requirement: &Requirement<'_>, offer: &Offer) -
     let absent = |what: String| Found::new(Obstacle::ReservationAbsent { what });
     if let Reason::NoMount { path, profiles, shortfall } = &outcome.reason {
         let (path, profiles, role) = (path.clone(), profiles.clone(), shortfall.role.clone());
-        return Found::new(Obstacle::NoMount { path, profiles, role });
+        let share = Share::of(shortfall.short_by(), shortfall.wanted);
+        let others: BTreeSet<_> = other_disks(shortfall, &profiles, offer).map(|(_, profile)| profile).collect();
+        let others = others.into_iter().map(|profile| profile.map(str::to_owned)).collect();
+        return Found { share, ..Found::new(Obstacle::NoMount { path, profiles, role, others }) };
     }
     if let Some(shortfall) = outcome.reason.shortfall() {
         let obstacle = Obstacle::Short { name: shortfall.name.to_owned(), role: shortfall.role.clone() };
@@ -201,6 +228,26 @@ fn of_outcome(outcome: &Outcome, requirement: &Requirement<'_>, offer: &Offer) -
         Reason::ExecutorMissing { id } => absent(format!("executor {id}")),
         other => Found::new(Obstacle::Other { stage: outcome.stage, text: other.to_string() }),
     }
+}
+
+/// The free MOUNT disks that are large enough and of a profile that a volume does not ask for: size and profile.
+pub(super) fn other_disks<'o>(
+    shortfall: &Shortfall,
+    profiles: &[String],
+    offer: &'o Offer,
+) -> impl Iterator<Item = (Scalar, Option<&'o str>)> {
+    let free = move |resource: &&Resource| resource.role() == shortfall.role && !resource.is_dynamically_reserved();
+    let usable = offer.resources.iter().filter(free).filter(|resource| !resource.revocable && !resource.shared);
+    usable.filter_map(move |resource| {
+        let disk = resource.disk.as_ref().filter(|disk| disk.persistence.is_none())?;
+        let source = disk.source.as_ref().filter(|source| source.kind == SOURCE_MOUNT)?;
+        let Value::Scalar(size) = resource.value else { return None };
+        let is_asked_for = match &source.profile {
+            None => profiles.is_empty(),
+            Some(profile) => profiles.contains(profile),
+        };
+        (!is_asked_for && size >= shortfall.wanted).then_some((size, source.profile.as_deref()))
+    })
 }
 
 /// The pod of this service that holds a port of this role on the agent of an offer. The same number may be there once more, set aside for
@@ -249,12 +296,22 @@ impl fmt::Display for Obstacle {
             }
             Self::PortTaken { number, role, holder: None } => write!(f, "port {number}{} not offered", OfRole(role)),
             Self::NoPort { name, role } => write!(f, "no port{} left for {name}", OfRole(role)),
-            Self::NoMount { path, profiles, role } if profiles.is_empty() => {
-                write!(f, "no MOUNT disk{} for volume {path}", OfRole(role))
-            }
-            Self::NoMount { path, profiles, role } => {
-                let and = if role == role::UNRESERVED { " of" } else { " and" };
-                write!(f, "no MOUNT disk{}{and} profile {} for volume {path}", OfRole(role), profiles.join(" or "))
+            Self::NoMount { path, profiles, role, others } => {
+                write!(f, "no MOUNT disk{}", OfRole(role))?;
+                match profiles.as_slice() {
+                    [] if others.is_empty() => {}
+                    [] => f.write_str(" without a profile")?,
+                    profiles => {
+                        let and = if role == role::UNRESERVED { "of" } else { "and" };
+                        write!(f, " {and} profile {}", profiles.join(" or "))?;
+                    }
+                }
+                write!(f, " for volume {path}")?;
+                let named: Vec<&str> = others.iter().flatten().map(String::as_str).collect();
+                let of_profile = (!named.is_empty()).then(|| format!("of profile {}", named.join(" or ")));
+                let without = (named.len() < others.len()).then(|| "without a profile".to_owned());
+                let others: Vec<String> = of_profile.into_iter().chain(without).collect();
+                if others.is_empty() { Ok(()) } else { write!(f, ", only {}", others.join(" or ")) }
             }
             Self::Excluded { rule } => write!(f, "excluded by {rule}"),
             Self::OtherRegion { region } => write!(f, "in region {region}, which no constraint of the pod asks for"),
@@ -306,6 +363,19 @@ mod tests {
         world.master.free.retain(|resource| resource.name != "cpus");
         world.master.free.push(scalar("cpus", Scalar::from_millis(19_100)));
         assert_eq!(texts(&mut world, &all), ["disk short by 956"]);
+    }
+
+    // Seen by hand: the constraint alone was told, and the change with it named two.
+    #[test]
+    fn a_region_is_in_the_way_beside_the_constraints() {
+        let mut world =
+            World::new(PodSpec { placement: Rule::parse("hostname:LIKE:x,rack:IS:r1", "hello").unwrap(), ..pod() });
+        world.master.free = [roomy(), roomy()].concat();
+        world.local_region = Some("east".into());
+        let told = texts(&mut world, &["server", "agent"]);
+        assert_eq!(told, ["in region west, which no constraint of the pod asks for", "excluded by hostname:LIKE:x"]);
+        world.pod_mut().placement = Some(Rule::And(vec![Rule::LocalRegion, Rule::Passthrough]));
+        assert_eq!(texts(&mut world, &["server", "agent"]).len(), 1, "a rule about regions");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::change::{self, Change};
+use super::measure::Distance;
 use super::obstacle::{self, Found, Obstacle};
 use super::{Question, Wanted};
 use crate::engine::cycle::Class;
@@ -13,7 +14,6 @@ use crate::ids::{AgentId, Generator};
 use crate::offer::Offer;
 use crate::offer::evaluate::evaluate;
 use crate::offer::placement::{Counts, Rule};
-use crate::offer::report::{Reason, Report, Shortfall};
 use crate::offer::role;
 use crate::state::{Task, tasks};
 use crate::units::{Scalar, Timestamp};
@@ -38,7 +38,7 @@ pub struct Search {
     pub fits: usize,
     /// The others by their first obstacle, the largest group first.
     pub groups: Vec<Group>,
-    /// The agent with the fewest obstacles.
+    /// The agent with the least in the way (`explain/measure.rs`).
     pub closest: Option<Closest>,
 }
 
@@ -103,7 +103,7 @@ fn fresh(question: &Question, wanted: &Wanted, rule: Option<&Rule>, stored: &[&T
     let role = requirement.role();
     let mut ids = Generator::seeded(0);
     let mut groups: BTreeMap<Obstacle, Group> = BTreeMap::new();
-    let mut near: Vec<((usize, Scalar), Vec<Found>, &Offer)> = Vec::new();
+    let mut near: Vec<(Distance, Vec<Found>, &Offer)> = Vec::new();
     for (at, offer) in question.seen.iter() {
         if wanted.pinned.as_ref().is_some_and(|agent| *agent != offer.agent_id)
             || role::of_offer(offer, &question.config.role) != role
@@ -136,7 +136,7 @@ fn fresh(question: &Question, wanted: &Wanted, rule: Option<&Rule>, stored: &[&T
             let (least, most) = group.short_by.unwrap_or((missing, missing));
             group.short_by = Some((least.min(missing), most.max(missing)));
         }
-        near.push((rank(&found, &evaluation.report), found, offer));
+        near.push((found.iter().map(|found| found.share).collect(), found, offer));
     }
     search.groups = groups.into_values().collect();
     search.groups.sort_by(|a, b| b.agents.cmp(&a.agents).then_with(|| a.obstacle.cmp(&b.obstacle)));
@@ -157,16 +157,6 @@ fn fresh(question: &Question, wanted: &Wanted, rule: Option<&Rule>, stored: &[&T
         };
     }
     search
-}
-
-/// The fewer obstacles the closer; then the less is missing, of disks too.
-fn rank(found: &[Found], report: &Report) -> (usize, Scalar) {
-    let obstacles = report.obstacles();
-    let disks =
-        obstacles.iter().map(|outcome| &outcome.reason).filter(|reason| matches!(reason, Reason::NoMount { .. }));
-    let disks = disks.filter_map(|reason| reason.shortfall().map(Shortfall::short_by));
-    let missing = found.iter().filter_map(|found| found.short_by).chain(disks).fold(Scalar::ZERO, Scalar::plus);
-    (found.len(), missing)
 }
 
 /// Groups over the cluster, the closest agent, and what would help.

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::change::Change;
+use super::measure::Share;
 use super::obstacle::Obstacle;
 use super::search::{Closest, Group, Search};
 use super::{Explanation, Found, Waiting};
@@ -28,7 +29,7 @@ macro_rules! variants {
 }
 
 variants!(obstacle, OBSTACLES, Obstacle: Short PortTaken NoPort NoMount Excluded OtherRegion ReservationAbsent Other);
-variants!(change, CHANGES, Change: Less SmallerVolume Free FreePort FreeAnyPort AddMount WithoutRule AskRegion ReserveAnew Replace);
+variants!(change, CHANGES, Change: Less SmallerVolume AskProfile Free FreePort FreeAnyPort AddMount WithoutRule AskRegion ReserveAnew Replace);
 variants!(waiting, WAITING, Waiting: NotSubscribed Reconciling Earlier Held Delayed OtherPlan Ending Launched Error Offer);
 
 /// One example a line, behind the name of its variant; every name has one.
@@ -57,17 +58,35 @@ fn every_obstacle_has_its_words() {
         Obstacle::PortTaken { number: 9042, role: text("slow"), holder: None },
         Obstacle::NoPort { name: text("http"), role: text("*") },
         Obstacle::NoPort { name: text("http"), role: text("slow") },
-        Obstacle::NoMount { path: text("data"), profiles: Vec::new(), role: text("*") },
-        Obstacle::NoMount { path: text("data"), profiles: Vec::new(), role: text("slow") },
-        Obstacle::NoMount { path: text("data"), profiles: profiles(&["fast", "ssd"]), role: text("*") },
-        Obstacle::NoMount { path: text("data"), profiles: profiles(&["fast"]), role: text("slow") },
+        Obstacle::NoMount { path: text("data"), profiles: Vec::new(), role: text("*"), others: Vec::new() },
+        Obstacle::NoMount { path: text("data"), profiles: Vec::new(), role: text("slow"), others: Vec::new() },
+        Obstacle::NoMount {
+            path: text("data"),
+            profiles: profiles(&["fast", "ssd"]),
+            role: text("*"),
+            others: Vec::new(),
+        },
+        Obstacle::NoMount { path: text("data"), profiles: profiles(&["fast"]), role: text("slow"), others: Vec::new() },
+        Obstacle::NoMount {
+            path: text("data"),
+            profiles: Vec::new(),
+            role: text("*"),
+            others: vec![Some(text("fast")), Some(text("ssd"))],
+        },
+        Obstacle::NoMount {
+            path: text("data"),
+            profiles: profiles(&["fast"]),
+            role: text("*"),
+            others: vec![None, Some(text("ssd"))],
+        },
+        Obstacle::NoMount { path: text("data"), profiles: profiles(&["fast"]), role: text("slow"), others: vec![None] },
         Obstacle::Excluded { rule: Rule::parse("hostname:UNLIKE:old-.*", "node").unwrap().unwrap().spelled("node") },
         Obstacle::OtherRegion { region: text("east") },
         Obstacle::ReservationAbsent { what: text("volume data") },
         Obstacle::Other { stage: "ExecutorEvaluationStage", text: text("in the words of the report") },
     ];
     let mut words = listed(&all, obstacle, ToString::to_string, OBSTACLES);
-    let short = Found { obstacle: all[0].clone(), short_by: Some(HALF) };
+    let short = Found { obstacle: all[0].clone(), short_by: Some(HALF), share: Share::WHOLE };
     words.push_str("\nwith an amount: ");
     words.push_str(&short.to_string());
     insta::assert_snapshot!("every_obstacle", words);
@@ -79,7 +98,9 @@ fn every_change_has_its_words() {
     let old = Rule::parse("hostname:UNLIKE:old-.*", "node").unwrap().unwrap();
     let all = [
         Change::Less { set: text("server-resource-set"), name: text("cpus"), from, to },
-        Change::SmallerVolume { path: text("data"), from, to },
+        Change::SmallerVolume { path: text("data"), from, to, is_mount: false },
+        Change::AskProfile { path: text("data"), profile: Some(text("fast")) },
+        Change::AskProfile { path: text("data"), profile: None },
         Change::Free { name: text("mem"), amount: from, role: text("*") },
         Change::Free { name: text("mem"), amount: from, role: text("slow") },
         Change::FreePort { number: 9042, role: text("*") },
@@ -112,7 +133,7 @@ fn everything_a_step_waits_for_has_its_words() {
     let closest = |changes| Closest {
         agent_id: agent(),
         hostname: text("a"),
-        obstacles: vec![Found { obstacle: short.clone(), short_by: Some(HALF) }],
+        obstacles: vec![Found { obstacle: short.clone(), short_by: Some(HALF), share: Share::WHOLE }],
         changes,
     };
     let changes = vec![

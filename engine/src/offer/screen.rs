@@ -10,6 +10,7 @@ use mainstay_spec::VolumeKind;
 use super::requirement::Requirement;
 use super::stage::OfferStage;
 use super::{Offer, role};
+use crate::explain::measure::{Distance, Share};
 use crate::resource::{Pool, Ranges};
 use crate::units::Scalar;
 
@@ -142,6 +143,24 @@ impl Screen {
         (failed != 0 && has_ports()).then_some(Failed(failed))
     }
 
+    /// How far an offer is from taking the pod of which these takes fail.
+    pub fn distance(&self, failed: Failed, free: &Free) -> Distance {
+        let lacking = |(at, left): (usize, Scalar)| {
+            let takes = self.takes.iter().enumerate().filter(|(_, take)| take.at == at);
+            let (mut left, mut short, mut wanted) = (left, Scalar::ZERO, Scalar::ZERO);
+            for (number, take) in takes {
+                wanted = wanted.plus(take.amount);
+                if failed.0 & (1 << number) == 0 {
+                    left = left.minus(take.amount).unwrap_or(Scalar::ZERO);
+                } else {
+                    short = short.plus(take.amount);
+                }
+            }
+            (!short.is_zero()).then(|| Share::of(short.minus(left).unwrap_or(Scalar::ZERO), wanted))
+        };
+        free.scalars.iter().copied().enumerate().filter_map(lacking).collect()
+    }
+
     /// The stages that fail, in order, each with the resource it looks for.
     pub fn stages(&self, failed: Failed) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.takes
@@ -160,6 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::explain::obstacle;
     use crate::offer::evaluate::evaluate;
     use crate::offer::fixture::{self, ROLE, World, pod, port, root_volume, scalar, set, units};
     use crate::offer::requirement::Recovery;
@@ -173,14 +193,17 @@ mod tests {
         let screened = world.with_requirement(&["server", "agent"], Recovery::None, |requirement| {
             let screen = Screen::new(requirement)?;
             let failed = screen.failed(&Free::of(offer, ROLE), offer, ROLE)?;
-            Some(screen.stages(failed).collect::<Vec<_>>())
+            let distance = screen.distance(failed, &Free::of(offer, ROLE));
+            Some((screen.stages(failed).collect::<Vec<_>>(), distance))
         });
-        let (report, passed) = world.with_requirement(&["server", "agent"], Recovery::None, |requirement| {
+        let (report, (passed, far)) = world.with_requirement(&["server", "agent"], Recovery::None, |requirement| {
             let evaluation = evaluate(requirement, offer, &mut ids);
             let passed = evaluation.passed();
-            (evaluation.report, passed)
+            let distance = obstacle::distance(&evaluation.report, requirement, offer);
+            (evaluation.report, (passed, distance))
         });
-        if let Some(stages) = screened {
+        if let Some((stages, distance)) = screened {
+            assert_eq!(distance, far);
             let obstacles: Vec<_> = report
                 .obstacles()
                 .into_iter()
