@@ -25,7 +25,7 @@ mod service;
 mod sets;
 mod volumes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,9 +53,14 @@ pub struct Change<'a> {
     pub is_deployed: bool,
     /// Pod types of which an instance is placed, or ever was: they may have data.
     pub placed: &'a BTreeSet<&'a str>,
+    /// Volumes of stored tasks that the specification in force does not have any more.
+    pub left: &'a Left,
     /// Whether the scheduler has a service account of DC/OS.
     pub has_service_account: bool,
 }
+
+/// Paths of volumes by pod type and short name of the task that was removed.
+pub type Left = BTreeMap<(String, String), BTreeSet<String>>;
 
 /// How much a problem weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,7 +184,9 @@ pub fn run(change: &Change<'_>, own: &[Validator]) -> Vec<Problem> {
         limits::above_requests,
         limits::whole_gpus,
         volumes::cannot_change,
+        volumes::come_back,
         sets::volumes_stay_with_tasks,
+        sets::keep_a_task,
         service::role,
     ] {
         rule(change, &mut problems);
@@ -197,11 +204,13 @@ mod fixture {
 
     use mainstay_spec::ServiceSpec;
 
-    use super::{Change, Problem, Version, run};
+    use super::{Change, Left, Problem, Version, run};
     use crate::offer::fixture;
 
     /// Both pods of the service.
     pub(super) static PLACED: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| BTreeSet::from(["hello", "world"]));
+    /// Nothing was ever removed.
+    pub(super) static LEFT: Left = Left::new();
 
     /// Two pods, each with two tasks, volumes and ports.
     pub(super) fn service() -> ServiceSpec {
@@ -232,8 +241,14 @@ mod fixture {
     ) -> Vec<Problem> {
         let version = |spec| Version { spec, role: "hello-role" };
         let old = Some(version(old));
-        let mut change =
-            Change { old, new: version(new), is_deployed: true, placed: &PLACED, has_service_account: false };
+        let mut change = Change {
+            old,
+            new: version(new),
+            is_deployed: true,
+            placed: &PLACED,
+            left: &LEFT,
+            has_service_account: false,
+        };
         look(&mut change);
         run(&change, &[])
     }

@@ -9,7 +9,7 @@ use mainstay_spec::{ReadOptions, ServiceSpec, persisted};
 use super::waits::Waits;
 use super::{DEPLOY, Engine};
 use crate::config::Config;
-use crate::config::validators::{self, Change, Version, Weight};
+use crate::config::validators::{self, Change, Left, Version, Weight};
 use crate::effect::{Effects, Transaction};
 use crate::event::Master;
 use crate::ids::{ConfigId, Generator, PodInstance};
@@ -225,6 +225,21 @@ fn repair(state: &mut State, effects: &mut Effects) {
     }
 }
 
+/// The volumes of stored tasks that a specification does not have any more: they stay reserved as long as their pod.
+fn left_volumes(spec: &ServiceSpec, state: &State) -> Left {
+    let mut left = Left::new();
+    for task in state.tasks.values() {
+        let pod = spec.pod(&task.pod.pod_type);
+        if pod.is_none_or(|pod| pod.task(task.short_name()).is_some()) {
+            continue;
+        }
+        let volumes = task.resources.iter().filter_map(|resource| resource.disk.as_ref());
+        let paths = volumes.filter(|disk| disk.persistence.is_some()).filter_map(|disk| disk.container_path.clone());
+        left.entry((task.pod.pod_type.clone(), task.short_name().to_owned())).or_default().extend(paths);
+    }
+    left
+}
+
 /// Decides which specification is in force: the new one, or the stored one with the reasons against the change.
 fn choose_configuration(
     config: &Config,
@@ -238,11 +253,13 @@ fn choose_configuration(
     let old = state.target.as_ref().map(|target| stored_target(target, state, &options)).transpose()?;
     let placed: BTreeSet<String> = state.tasks.values().map(|task| task.pod.pod_type.clone()).collect();
     let placed: BTreeSet<&str> = placed.iter().map(String::as_str).collect();
+    let left = old.as_ref().map(|old| left_volumes(&old.spec, state)).unwrap_or_default();
     let change = Change {
         old: old.as_ref().map(|old| Version { spec: &old.spec, role: &old.role }),
         new: Version { spec: &spec, role: &config.role },
         is_deployed: was_deployed(state),
         placed: &placed,
+        left: &left,
         has_service_account: config.has_service_account,
     };
     let problems = validators::run(&change, &config.validators);

@@ -76,7 +76,7 @@ pub fn zone_kept(pod_type: impl Into<String>) -> Validator {
 #[cfg(test)]
 mod tests {
 
-    use super::super::fixture::{PLACED, changed};
+    use super::super::fixture::{LEFT, PLACED, changed};
     use super::super::{Change, Version, run};
     use super::*;
 
@@ -87,6 +87,7 @@ mod tests {
             new: version(new),
             is_deployed: true,
             placed: &PLACED,
+            left: &LEFT,
             has_service_account: false,
         };
         let is_own = |problem: &Problem| problem.field.contains("env") || problem.field.contains("placement");

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mainstay_spec::PodSpec;
+
 use super::pods::pairs;
 use super::{Change, Problem};
 
@@ -57,6 +59,32 @@ pub(super) fn volumes_stay_with_tasks(change: &Change<'_>, problems: &mut Vec<Pr
     }
 }
 
+/// Part of row 14. A resource set with volumes that keeps its name keeps one of its tasks: which volumes it has, its tasks say, and one that
+/// is only renamed would begin with empty ones.
+pub(super) fn keep_a_task(change: &Change<'_>, problems: &mut Vec<Problem>) {
+    for (old, new) in pairs(change).filter(|(old, _)| change.placed.contains(old.pod_type.as_str())) {
+        for set in old.resource_sets.iter().filter(|set| !set.volumes.is_empty()) {
+            let of = |pod: &PodSpec| -> Vec<String> {
+                let tasks = pod.tasks.iter().filter(|task| task.resource_set == set.id);
+                tasks.map(|task| task.name.clone()).collect()
+            };
+            let (before, after) = (of(old), of(new));
+            let is_kept = before.iter().any(|task| new.task(task).is_some());
+            let brings_its_own = after.iter().any(|task| old.task(task).is_some());
+            if before.is_empty() || after.is_empty() || is_kept || brings_its_own {
+                continue;
+            }
+            let message = format!(
+                "resource set {} of pod {} has volumes, and no task that it was made for is left: they would stay behind, and its new tasks \
+                 begin with empty ones; keep the name of a task, or give the set another name if the data may stay behind",
+                set.id, old.pod_type
+            );
+            let field = format!("pods.{}.resource-sets.{}", old.pod_type, set.id);
+            problems.push(Problem::transition(field, before.join(", "), after.join(", "), message));
+        }
+    }
+}
+
 fn names(moves: &[Move<'_>]) -> String {
     moves.iter().map(|one| one.task).collect::<Vec<_>>().join(", ")
 }
@@ -89,6 +117,29 @@ mod tests {
             }
             change(spec);
         })
+    }
+
+    #[test]
+    fn row_7_14_a_set_with_volumes_keeps_one_of_its_tasks() {
+        let renamed = |set: Option<&str>| {
+            problems(|spec| {
+                let pod = &mut spec.pods[0];
+                pod.tasks[0].name = "renamed".into();
+                if let Some(set) = set {
+                    pod.resource_sets[0].id = set.into();
+                    pod.tasks[0].resource_set = set.into();
+                }
+            })
+        };
+        assert_eq!(
+            renamed(None),
+            [
+                "Field: 'pods.hello.resource-sets.server-set'; Transition: 'server' => 'renamed'; Message: 'resource set server-set of pod \
+              hello has volumes, and no task that it was made for is left: they would stay behind, and its new tasks begin with empty ones; \
+              keep the name of a task, or give the set another name if the data may stay behind'; Fatal: false"
+            ]
+        );
+        assert_eq!(renamed(Some("new")), Vec::<String>::new());
     }
 
     #[test]

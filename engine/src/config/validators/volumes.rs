@@ -47,6 +47,35 @@ pub(super) fn cannot_change(change: &Change<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
+/// A task that comes back wants the volumes it had when it was removed: they are still there.
+///
+/// Beyond the SDK, which compares tasks of both specifications only, and would destroy what is not wanted.
+pub(super) fn come_back(change: &Change<'_>, problems: &mut Vec<Problem>) {
+    for pod in &change.new.spec.pods {
+        for task in &pod.tasks {
+            let Some(left) = change.left.get(&(pod.pod_type.clone(), task.name.clone())) else { continue };
+            let wanted: BTreeSet<&str> = pod
+                .resource_set(&task.resource_set)
+                .map(|set| set.volumes.iter().map(|volume| volume.path.as_str()).collect())
+                .unwrap_or_default();
+            let lost: Vec<&str> = left.iter().map(String::as_str).filter(|path| !wanted.contains(path)).collect();
+            if !lost.is_empty() {
+                let message = format!(
+                    "task {} comes back without a volume that it had when it was removed: data would be lost; add it with that volume, or by \
+                     another name",
+                    task.name
+                );
+                problems.push(Problem::transition(
+                    format!("pods.{}.tasks.{}.volumes", pod.pod_type, task.name),
+                    lost.join(", "),
+                    wanted.into_iter().collect::<Vec<_>>().join(", "),
+                    message,
+                ));
+            }
+        }
+    }
+}
+
 /// All that matters of some volumes; their order does not.
 fn text(volumes: &[VolumeSpec]) -> String {
     let mut texts: Vec<String> = volumes
@@ -72,6 +101,7 @@ mod tests {
 
     use mainstay_spec::VolumeKind;
 
+    use super::super::Left;
     use super::super::fixture::{changed, judged, problems, texts};
     use crate::offer::fixture::{root_volume, units};
 
@@ -106,6 +136,24 @@ mod tests {
         });
         assert_eq!(renamed, Vec::<String>::new());
         assert_eq!(problems(|spec| drop(spec.pods[0].tasks.remove(0))), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_task_that_comes_back_keeps_the_volumes_it_had() {
+        static ALL: LazyLock<Left> = LazyLock::new(|| left(&["data"]));
+        static MORE: LazyLock<Left> = LazyLock::new(|| left(&["data", "log"]));
+        fn left(paths: &[&str]) -> Left {
+            Left::from([(("hello".into(), "server".into()), paths.iter().map(|path| (*path).to_owned()).collect())])
+        }
+        let of = |left: &'static Left| texts(&judged(&changed(|_| {}), |change| change.left = left));
+        assert_eq!(of(&ALL), Vec::<String>::new());
+        assert_eq!(
+            of(&MORE),
+            [
+                "Field: 'pods.hello.tasks.server.volumes'; Transition: 'log' => 'data'; Message: 'task server comes back without a volume that \
+              it had when it was removed: data would be lost; add it with that volume, or by another name'; Fatal: false"
+            ]
+        );
     }
 
     #[test]
