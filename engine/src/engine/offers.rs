@@ -195,12 +195,16 @@ impl Engine {
             }
             None => "waits for an offer".to_owned(),
         };
-        self.waits(wanted.step_id, &wanted.step_name, why, effects)
+        let is_news = self.waits.put_unoffered(wanted.step_id, &wanted.step_name, &why);
+        if is_news {
+            effects.journal.push(Entry::WaitingForOffers { step: wanted.step_name.clone(), why });
+        }
+        is_news
     }
 
     /// Takes note of what else a step waits for; told once per change. Returns whether it changed.
     pub(super) fn waits(&mut self, step_id: uuid::Uuid, step: &str, why: String, effects: &mut Effects) -> bool {
-        let is_news = self.waits.put(step_id, step, &why);
+        let is_news = self.waits.put(step_id, &why);
         if is_news {
             effects.journal.push(Entry::WaitingForOffers { step: step.to_owned(), why });
         }

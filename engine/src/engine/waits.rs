@@ -127,17 +127,19 @@ impl Waits {
         }
     }
 
-    /// It waits for something else than a better offer. Answers whether that is news.
-    pub(super) fn put(&mut self, step: Uuid, name: &str, line: &str) -> bool {
-        let text = hash(line);
-        let is_same = self.line(step).is_some_and(|before| hash(before) == text);
-        let wait = self.steps.entry(step).or_default();
-        line.clone_into(&mut wait.line);
-        if is_same {
+    /// It waits for something else than an offer. Answers whether that is news.
+    pub(super) fn put(&mut self, step: Uuid, line: &str) -> bool {
+        if self.line(step) == Some(line) {
             return false;
         }
-        *wait = Wait { line: std::mem::take(&mut wait.line), said: std::mem::take(&mut wait.said), ..Wait::default() };
-        self.say(step, name, text)
+        let said = self.steps.remove(&step).map(|wait| wait.said).unwrap_or_default();
+        self.steps.insert(step, Wait { line: line.to_owned(), said, ..Wait::default() });
+        true
+    }
+
+    /// It waits for any offer at all. Answers whether that is news.
+    pub(super) fn put_unoffered(&mut self, step: Uuid, name: &str, line: &str) -> bool {
+        self.put(step, line) && self.say(step, name, hash(line))
     }
 
     /// Offers were looked at and none fits. Answers whether that is news; the line stays that of the larger batch.
@@ -235,8 +237,8 @@ mod tests {
     fn what_comes_between_is_told_and_then_the_reason_again() {
         let (mut waits, step) = (Waits::default(), Uuid::from_u128(1));
         assert!(waits.put_misfit(step, "s", &misfit(1, "a", "one")) && waits.has_looked(step));
-        assert!(waits.put(step, "s", "waits for an offer") && !waits.has_looked(step));
-        assert!(!waits.put(step, "s", "waits for an offer"));
+        assert!(waits.put(step, "waits for an offer") && !waits.has_looked(step));
+        assert!(!waits.put(step, "waits for an offer"));
         assert!(waits.put_misfit(step, "s", &misfit(1, "a", "one")));
     }
 
@@ -258,8 +260,11 @@ mod tests {
             waits.tick(Timestamp(60_000 * attempt as u64));
             let step = Uuid::from_u128(attempt);
             let why = format!("executor 'x__{}' is still on the agent", Uuid::from_u128(100 + attempt));
-            let (line, agent) = (format!("waits for x-0__{} to end", Uuid::from_u128(attempt)), misfit(1, "a", &why));
-            let told = [waits.put(step, "x-0:[x]", &line), waits.put_misfit(step, "x-0:[x]", &agent)];
+            let agent = misfit(1, "a", &why);
+            let told =
+                [waits.put_unoffered(step, "x-0:[x]", "waits for an offer"), waits.put_misfit(step, "x-0:[x]", &agent)];
+            assert!(waits.put(step, "waits for the end of a task"), "that is another one each time");
+            waits.put_misfit(step, "x-0:[x]", &agent);
             assert_eq!(waits.line(step).unwrap(), agent.to_string(), "the line is of this try");
             assert!(!waits.put_misfit(step, "x-0:[x]", &agent));
             if attempt == 3 {
