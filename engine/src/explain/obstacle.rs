@@ -138,7 +138,8 @@ pub(super) fn of_report(report: &Report, requirement: &Requirement<'_>, offer: &
 
 /// How much of a resource a whole evaluation lacks, and of how much: all it wants that did not fit, less what is left in the end.
 ///
-/// A stage that fails takes nothing, so each later one says how much there is as if it came first.
+/// A stage that fails takes nothing, so each later one says how much there is as if it came first. What reservations that shrink give back is
+/// there from the beginning.
 #[allow(clippy::wildcard_enum_match_arm, reason = "nothing else takes an amount of what is free")]
 fn shortage(report: &Report, requirement: &Requirement<'_>, name: &str, role: &str) -> (Scalar, Scalar) {
     let is_root = |path: &str| {
@@ -169,9 +170,6 @@ fn shortage(report: &Report, requirement: &Requirement<'_>, name: &str, role: &s
                 let more = to.minus(*from).unwrap_or(Scalar::ZERO);
                 taken = taken.plus(more);
                 left = left.minus(more).unwrap_or(left);
-            }
-            Reason::Shrunk { name: of, from, to, .. } if *of == name => {
-                left = from.minus(*to).map_or(left, |less| left.plus(less));
             }
             _ => {}
         }

@@ -83,12 +83,17 @@ impl Draft<'_> {
     /// How many operations the accept will have: those of orphans and claims, and the launch.
     pub(super) fn operations(&self) -> usize {
         let of_orphan = |orphan: &&Resource| 1 + usize::from(orphan.persistence_id().is_some());
+        let claims = self.claims();
+        self.orphans.iter().map(of_orphan).sum::<usize>() + claims.map(Claim::operations).sum::<usize>() + 1
+    }
+
+    /// Of the executor and of all sets.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &Claim<'_>> {
         let of_executor = match &self.executor {
             ExecutorDraft::New { claims, .. } => claims.as_slice(),
             ExecutorDraft::Running(_) => &[],
         };
-        let claims = of_executor.iter().chain(self.sets.iter().flat_map(|set| &set.claims));
-        self.orphans.iter().map(of_orphan).sum::<usize>() + claims.map(Claim::operations).sum::<usize>() + 1
+        of_executor.iter().chain(self.sets.iter().flat_map(|set| &set.claims))
     }
 }
 

@@ -8,6 +8,9 @@
 //! | new | nothing is reserved, or the pod is given up for good | executor, placement, pod volumes, then per task by name: executor overhead (once), its set (once), launch |
 //! | existing | otherwise | executor, placement (not applied), executor resources, then per launched task: orphans of its set, its set, launch of every task of the set |
 //!
+//! In a pod that exists all that is given back (orphans, what is left of reservations that shrink) is in the pool before anything is taken;
+//! the report tells it with the set it was of.
+//!
 //! Read next: `claim.rs` for what stages leave behind, `operation.rs` for what becomes of it.
 
 use mainstay_spec::{PodSpec, ResourceSet, TaskSpec, VolumeSpec};
@@ -111,8 +114,10 @@ impl<'a> Run<'a, '_> {
         self.executor_volumes(&nothing);
         self.executor_overhead(&nothing);
         for task in tasks {
+            let pod: &'a PodSpec = self.requirement.pod_spec;
             let known = self.draft.sets.iter().position(|draft| draft.set.id == task.resource_set);
-            let Some(set) = known.or_else(|| self.resource_set(task)) else { continue };
+            let new = || pod.resource_set(&task.resource_set).map(|set| self.resource_set(set, &nothing));
+            let Some(set) = known.or_else(new) else { continue };
             self.task(task, set, true);
         }
     }
@@ -136,32 +141,35 @@ impl<'a> Run<'a, '_> {
     }
 
     fn existing(&mut self) {
-        if let ExecutorDraft::Running(executor) = &self.draft.executor {
-            self.outcomes.extend(executor.resources.iter().filter_map(of_running));
-        } else {
-            let stored = Stored::of_executor(self.requirement);
+        let is_running = matches!(self.draft.executor, ExecutorDraft::Running(_));
+        let of_executor = (!is_running).then(|| Stored::of_executor(self.requirement));
+        let mut sets = self.launched_sets();
+        // Whatever is given back, all of it is there before anything is taken: the tasks of a pod may change places.
+        if let Some(stored) = &of_executor {
             for orphan in stored.orphans_of_executor(&self.requirement.pod_spec.volumes) {
                 self.orphan(orphan);
             }
-            self.executor_volumes(&stored);
-            self.executor_overhead(&stored);
-        }
-        for short in self.requirement.launch {
-            let Some(task) = self.requirement.pod_spec.task(short) else { continue };
-            if self.draft.sets.iter().any(|draft| draft.set.id == task.resource_set) {
-                continue;
+            for (name, wanted) in self.overhead() {
+                self.surplus(name, wanted, stored);
             }
-            let orphans = self.draft.orphans.len();
-            let Some(set) = self.resource_set(task) else { continue };
-            let is_changed = self.draft.orphans.len() > orphans
+        }
+        for launched in &mut sets {
+            self.give_back(launched);
+        }
+        if let ExecutorDraft::Running(executor) = &self.draft.executor {
+            self.outcomes.extend(executor.resources.iter().filter_map(of_running));
+        }
+        if let Some(stored) = &of_executor {
+            self.executor_volumes(stored);
+            self.executor_overhead(stored);
+        }
+        for launched in sets {
+            self.outcomes.extend(launched.told);
+            let set = self.resource_set(launched.set, &launched.stored);
+            let is_changed = launched.has_orphans
                 || self.draft.sets.get(set).is_some_and(|draft| draft.claims.iter().any(Claim::is_change));
-            let mut tasks: Vec<&TaskSpec> = self
-                .requirement
-                .pod_spec
-                .tasks
-                .iter()
-                .filter(|other| other.resource_set == task.resource_set)
-                .collect();
+            let mut tasks: Vec<&TaskSpec> =
+                self.requirement.pod_spec.tasks.iter().filter(|other| other.resource_set == launched.set.id).collect();
             tasks.sort_by(|left, right| left.name.cmp(&right.name));
             for task in tasks {
                 // A sibling in the set is stored again only when the reservation is no longer the one it names; its own
@@ -169,6 +177,40 @@ impl<'a> Run<'a, '_> {
                 let is_stale = self.is_stale(task, set, is_changed);
                 self.task(task, set, is_stale);
             }
+        }
+    }
+
+    /// The sets of the tasks that are launched, each once, in their order.
+    fn launched_sets(&self) -> Vec<Launched<'a>> {
+        let pod: &'a PodSpec = self.requirement.pod_spec;
+        let mut sets: Vec<Launched<'a>> = Vec::with_capacity(self.requirement.launch.len());
+        for task in self.requirement.launch.iter().filter_map(|short| pod.task(short)) {
+            let Some(set) = pod.resource_set(&task.resource_set) else { continue };
+            if sets.iter().all(|known| known.set.id != set.id) {
+                // Without stored tasks of this set, which is new then, everything is reserved.
+                let stored = Stored::of_set(self.requirement, set);
+                sets.push(Launched { set, stored, told: Vec::new(), has_orphans: false });
+            }
+        }
+        sets
+    }
+
+    /// Puts what a set has and does not want any more into the pool. What is said of it is told with the set.
+    fn give_back(&mut self, launched: &mut Launched<'a>) {
+        let (told, orphans) = (self.outcomes.len(), self.draft.orphans.len());
+        for orphan in launched.stored.orphans_of_set(launched.set) {
+            self.orphan(orphan);
+        }
+        launched.told = self.outcomes.split_off(told);
+        launched.has_orphans = self.draft.orphans.len() > orphans;
+        for (name, wanted) in scalars(launched.set) {
+            self.surplus(name, wanted, &launched.stored);
+        }
+    }
+
+    fn surplus(&mut self, name: &str, wanted: Scalar, stored: &Stored<'a>) {
+        if let Some(id) = stored.scalar(name, &self.pool) {
+            self.pool.give_back_surplus(name, &id, wanted);
         }
     }
 
@@ -205,13 +247,18 @@ impl<'a> Run<'a, '_> {
     }
 
     fn executor_overhead(&mut self, stored: &Stored<'a>) {
-        let config = self.requirement.config;
-        let overhead =
-            [("cpus", config.executor_cpus), ("disk", config.executor_disk_mb), ("mem", config.executor_mem_mb)];
-        for (name, wanted) in overhead.into_iter().filter(|(_, wanted)| !wanted.is_zero()) {
+        for (name, wanted) in self.overhead() {
             let claim = self.scalar(name, wanted, stored);
             self.of_executor(claim);
         }
+    }
+
+    /// What a new executor needs.
+    fn overhead(&self) -> impl Iterator<Item = (&'static str, Scalar)> + use<> {
+        let config = self.requirement.config;
+        let overhead =
+            [("cpus", config.executor_cpus), ("disk", config.executor_disk_mb), ("mem", config.executor_mem_mb)];
+        overhead.into_iter().filter(|(_, wanted)| !wanted.is_zero())
     }
 
     fn of_executor(&mut self, claim: Option<Claim<'a>>) {
@@ -222,45 +269,33 @@ impl<'a> Run<'a, '_> {
         }
     }
 
-    /// The stages of the set of a task; answers its place among the sets.
-    fn resource_set(&mut self, task: &TaskSpec) -> Option<usize> {
-        let set: &'a ResourceSet = self.requirement.pod_spec.resource_set(&task.resource_set)?;
-        // Without stored tasks of this set, which is new then, everything is reserved.
-        let stored = if self.is_placed { Stored::of_set(self.requirement, set) } else { Stored::default() };
-        for orphan in stored.orphans_of_set(set) {
-            self.orphan(orphan);
-        }
+    /// The stages of a set; answers its place among the sets.
+    fn resource_set(&mut self, set: &'a ResourceSet, stored: &Stored<'a>) -> usize {
         let mut draft = SetDraft { set, claims: Vec::with_capacity(8), ports: Vec::new() };
         if self.requirement.pod_spec.uses_host_ports() {
             self.outcomes.extend(stage::ports::evaluate(
                 self.requirement.pod_spec,
                 &mut draft,
-                &stored,
+                stored,
                 self.below,
                 &mut self.pool,
                 self.ids,
             ));
         } else {
             let taken = self.ports_of_network();
-            self.outcomes.extend(stage::network_ports::evaluate(
-                self.requirement.pod_spec,
-                &mut draft,
-                &stored,
-                &taken,
-            ));
+            self.outcomes.extend(stage::network_ports::evaluate(self.requirement.pod_spec, &mut draft, stored, &taken));
         }
-        for (name, wanted) in [("cpus", set.cpus), ("gpus", set.gpus), ("mem", set.memory_mb)] {
-            if let Some(wanted) = wanted {
-                let claim = self.scalar(name, wanted, &stored);
-                draft.claims.extend(claim);
-            }
-        }
-        for volume in &set.volumes {
-            let claim = self.volume(volume, &stored);
+        for (name, wanted) in scalars(set) {
+            let claim = self.scalar(name, wanted, stored);
             draft.claims.extend(claim);
         }
+        for volume in &set.volumes {
+            let claim = self.volume(volume, stored);
+            draft.claims.extend(claim);
+        }
+        let at = self.draft.sets.len();
         self.draft.sets.push(draft);
-        self.draft.sets.len().checked_sub(1)
+        at
     }
 
     /// Numbers that other tasks of the pod have in the network they share.
@@ -298,6 +333,21 @@ impl<'a> Run<'a, '_> {
             self.draft.tasks.push(TaskDraft { spec, set, is_launched });
         }
     }
+}
+
+/// A set of a pod that has reservations, before its stages.
+struct Launched<'a> {
+    set: &'a ResourceSet,
+    stored: Stored<'a>,
+    /// What is said of the reservations it gives up.
+    told: Vec<Outcome>,
+    has_orphans: bool,
+}
+
+/// What a set wants of scalars, in the order of its stages.
+fn scalars(set: &ResourceSet) -> impl Iterator<Item = (&'static str, Scalar)> + use<> {
+    let scalars = [("cpus", set.cpus), ("gpus", set.gpus), ("mem", set.memory_mb)];
+    scalars.into_iter().filter_map(|(name, wanted)| Some((name, wanted?)))
 }
 
 /// The line for a resource of an executor that runs; it is in use, so the offer does not hold it.
@@ -541,7 +591,7 @@ mod tests {
         let evaluation = world.launch(&["server"], Recovery::None);
         insta::assert_snapshot!("resize", world.report(&evaluation));
         let accepted = evaluation.accepted.unwrap();
-        assert_eq!(kinds(&accepted), [Type::Reserve, Type::Unreserve, Type::LaunchGroup]);
+        assert_eq!(kinds(&accepted), [Type::Unreserve, Type::Reserve, Type::LaunchGroup]);
         assert_eq!(accepted.planned, [], "no reservation is new");
         assert_eq!(ids_of(&world.stored), before);
         let amounts: Vec<_> =

@@ -1,6 +1,6 @@
 //! From what the stages left behind to operations and stored tasks, in the order Mesos must apply them.
 //!
-//! Shape: DESTROY and UNRESERVE of orphans; per resource RESERVE, for a volume then CREATE; one LAUNCH_GROUP with a new executor, or one
+//! Shape: DESTROY and UNRESERVE of orphans, UNRESERVE of what is left of reservations that shrink; per resource RESERVE, for a volume then CREATE; one LAUNCH_GROUP with a new executor, or one
 //! LAUNCH into the running one.
 //! Invariant: RESERVE and CREATE carry an id, so that Mesos says what became of them.
 //! Source: Mesos v1 `Offer.Operation`.
@@ -77,6 +77,8 @@ pub(super) fn accept(requirement: &Requirement<'_>, offer: &Offer, draft: &Draft
     let volumes = draft.orphans.iter().filter(|orphan| orphan.persistence_id().is_some());
     build.operations.extend(volumes.map(|orphan| destroy(orphan)));
     build.operations.extend(draft.orphans.iter().map(|orphan| unreserve(orphan)));
+    // One claim may grow by what another one gives up.
+    build.operations.extend(draft.claims().filter_map(surplus).map(|surplus| unreserve(&surplus)));
 
     let chosen = chosen_ports(requirement, draft);
     let (executor, stored_executor) = match &draft.executor {
@@ -171,6 +173,13 @@ fn launch(executor: &v1::ExecutorInfo, tasks: Vec<v1::TaskInfo>) -> Operation {
     }
 }
 
+/// What a claim leaves of its reservation.
+fn surplus(claim: &Claim<'_>) -> Option<Resource> {
+    let (Basis::Resized { offered, from }, Amount::Scalar(to)) = (claim.basis, claim.amount) else { return None };
+    let less = from.minus(to).filter(|less| !less.is_zero())?;
+    Some(Resource { value: Value::Scalar(less), ..without_volume(offered) })
+}
+
 struct Build<'a, 'g> {
     requirement: &'a Requirement<'a>,
     ids: &'g mut Generator,
@@ -200,8 +209,6 @@ impl Build<'_, '_> {
                 if let Some(more) = to.minus(from) {
                     let part = Resource { value: Value::Scalar(more), ..whole.clone() };
                     self.operations.push(reserve(&part, Some(self.ids.operation_id())));
-                } else if let Some(less) = from.minus(to) {
-                    self.operations.push(unreserve(&Resource { value: Value::Scalar(less), ..whole.clone() }));
                 }
                 whole
             }

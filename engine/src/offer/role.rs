@@ -135,7 +135,7 @@ mod tests {
         let wanted = world.pod_mut().resource_sets.first_mut().unwrap();
         (wanted.cpus, wanted.memory_mb) = (Some(units(1)), Some(units(64)));
         let accepted = world.launch(&["server"], Recovery::None).accepted.unwrap();
-        assert_eq!(kinds(&accepted), [Type::Reserve, Type::Unreserve, Type::LaunchGroup]);
+        assert_eq!(kinds(&accepted), [Type::Unreserve, Type::Reserve, Type::LaunchGroup]);
 
         // Given up, everything is as the operator had set it aside.
         world.end();

@@ -204,8 +204,19 @@ impl<'a> Pool<'a> {
         }
     }
 
+    /// Puts back what a reserved scalar has beyond the amount that is wanted of it; the reservation itself stays.
+    pub fn give_back_surplus(&mut self, name: &str, id: &ResourceId, wanted: Scalar) {
+        let is_it = |reserved: &&Reserved<'a>| reserved.id == id.as_str() && reserved.resource.name == name;
+        let Some(resource) = self.reserved.iter().find(is_it).map(|reserved| reserved.resource) else { return };
+        if let Value::Scalar(amount) = resource.value
+            && let Some(surplus) = amount.minus(wanted)
+        {
+            self.give_back_part(resource, surplus);
+        }
+    }
+
     /// Puts back a part of a reserved scalar.
-    pub fn give_back_part(&mut self, resource: &'a Resource, part: Scalar) {
+    fn give_back_part(&mut self, resource: &'a Resource, part: Scalar) {
         let below = resource.reservations.len().checked_sub(2).and_then(|at| resource.reservations.get(at));
         let role = below.map_or("*", |layer| layer.role.as_str());
         match self.free.iter_mut().find(|free| free.role == role && free.name == resource.name) {

@@ -8,6 +8,8 @@ use crate::resource::{Pool, Resource, Value};
 use crate::units::Scalar;
 
 /// Finds an amount: the reservation it had, grown or shrunk where the wish has changed, or a new one.
+///
+/// The pool has what one that shrinks does not need already: all of a pod give back before any takes.
 pub(in crate::offer) fn evaluate<'a>(
     name: &'static str,
     wanted: Scalar,
@@ -34,8 +36,7 @@ pub(in crate::offer) fn evaluate<'a>(
         let reason = Reason::Reserved { name, amount: wanted, id: id.clone() };
         return (Outcome::pass(OfferStage::Resource, reason), claim(id, Basis::Reserved { offered }));
     }
-    let reason = if let Some(surplus) = from.minus(wanted) {
-        pool.give_back_part(offered, surplus);
+    let reason = if from.minus(wanted).is_some() {
         Reason::Shrunk { name, from, to: wanted, id: id.clone() }
     } else {
         let missing = wanted.minus(from).unwrap_or(Scalar::ZERO);
