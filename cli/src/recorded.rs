@@ -46,6 +46,15 @@ pub(crate) struct Read {
     pub(crate) what: Recorded,
     /// Parts that were left out, and why.
     pub(crate) notes: Vec<String>,
+    /// What the file says of the master.
+    pub(crate) master: Option<Master>,
+}
+
+/// The master that the offers of a file came from.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Master {
+    /// Its region, when it has one.
+    pub(crate) region: Option<String>,
 }
 
 /// Problems of one file, in the order of their places.

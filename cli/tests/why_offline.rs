@@ -99,3 +99,34 @@ fn what_is_no_offer_is_left_out_with_a_note_or_refused() {
     said.push_str(&folder.run(&["why", "--offers", "offers.json"]));
     insta::assert_snapshot!(said);
 }
+
+// Seen by hand: an agent that the live answer kept out for its region fitted offline.
+#[test]
+fn pods_stay_in_the_region_of_the_master() {
+    let domain = |region: &str| {
+        format!(
+            "\"domain\": {{\"fault_domain\": {{\"region\": {{\"name\": \"{region}\"}}, \"zone\": {{\"name\": \"z\"}}}}}}"
+        )
+    };
+    let mut offers = OFFERS.to_owned();
+    for (host, region) in [("a1", "us"), ("a2", "eu"), ("a3", "eu")] {
+        let hostname = format!("\"hostname\": \"{host}\"");
+        offers = offers.replace(&hostname, &format!("{hostname}, {}", domain(region)));
+    }
+    let of_master = |region: &str| {
+        let master = if region.is_empty() { String::new() } else { domain(region) };
+        offers.replacen('{', &format!("{{\"master_info\": {{{master}}},"), 1)
+    };
+    let mut said = String::new();
+    for (title, offers, more) in [
+        ("nobody says", offers.clone(), &["proxy"][..]),
+        ("an option", offers.clone(), &["proxy", "--region", "us"]),
+        ("a region of nobody", offers.clone(), &["proxy", "--region", "mars"]),
+        ("the file", of_master("us"), &["proxy"]),
+        ("the file: a master without a region", of_master(""), &["proxy"]),
+    ] {
+        writeln!(said, "# {title}").unwrap();
+        said.push_str(&ask(&offers, more));
+    }
+    insta::assert_snapshot!(said);
+}

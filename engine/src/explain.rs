@@ -37,6 +37,8 @@ use crate::units::Timestamp;
 pub struct Question {
     pub(crate) config: Config,
     pub(crate) framework_id: Option<FrameworkId>,
+    /// Region of the master.
+    pub(crate) region: Option<String>,
     pub(crate) tasks: Arc<BTreeMap<TaskName, Arc<Task>>>,
     pub(crate) seen: Arc<Seen>,
     pub(crate) steps: Vec<Asked>,
@@ -154,6 +156,11 @@ impl Question {
     /// Our id at the master, once known.
     pub fn framework_id(&self) -> Option<&FrameworkId> {
         self.framework_id.as_ref()
+    }
+
+    /// Region of the master, where it has one.
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
     }
 
     /// The same question with offers of further agents.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use mainstay_api::placement::Step;
 use mainstay_scheduler::engine::Engine;
-use mainstay_scheduler::engine::ids::{FrameworkId, Generator, PodInstance};
+use mainstay_scheduler::engine::ids::{AgentId, FrameworkId, Generator, PodInstance};
 use mainstay_scheduler::engine::offer::Offer;
 use mainstay_scheduler::engine::units::Timestamp;
 use mainstay_scheduler::http::v1::placement::to_wire;
@@ -14,7 +14,7 @@ use mainstay_scheduler::http::v1::placement::to_wire;
 use super::{Context, parse};
 use crate::author::{self, Sources};
 use crate::client::{Error, path};
-use crate::recorded::{self, Recorded};
+use crate::recorded::{self, Master, Recorded};
 use crate::service::Service;
 
 /// Why unfinished steps are not placed now, and the smallest change that would let them pass.
@@ -30,6 +30,9 @@ pub(super) struct Why {
     /// The specification (svc.yml) that the offers are for
     #[arg(long, value_name = "SPEC", requires = "offers")]
     spec: Option<PathBuf>,
+    /// Region of the master; default: what the file says, else the region with most agents
+    #[arg(long, value_name = "NAME", requires = "offers")]
+    region: Option<String>,
     #[command(flatten)]
     sources: Sources,
     /// Print JSON
@@ -93,18 +96,54 @@ impl Why {
             let note = format!("{} offers of {} agents; the last of each counts", offers.len(), agents.len());
             author::tell(context.err, "note", &[note]);
         }
+        let region = self.region_of(&offers, read.master, context)?;
         let pods = service.spec.pods.iter().map(|pod| (pod.pod_type.clone(), pod.count)).collect();
         if let Some(pod) = self.pod.as_ref().filter(|pod| !is_known(pod, &pods)) {
             let known: Vec<&str> = pods.keys().map(String::as_str).collect();
             let text = format!("the service has no pod {pod}; its pod types are {}", known.join(", "));
             return Err(Error::Refused(text));
         }
-        let steps = explain(service, offers, self.pod.as_deref()).map_err(Error::Refused)?;
+        let steps = explain(service, offers, region, self.pod.as_deref()).map_err(Error::Refused)?;
         if self.json {
             let text = serde_json::to_string_pretty(&steps).map_err(|error| Error::Refused(error.to_string()))?;
             return context.line(&text);
         }
         show(&steps, context)
+    }
+}
+
+impl Why {
+    /// The region of the master, as `fit` takes it to be where nobody says.
+    fn region_of(
+        &self,
+        offers: &[Offer],
+        master: Option<Master>,
+        context: &mut Context<'_>,
+    ) -> Result<Option<String>, Error> {
+        let mut agents: BTreeMap<&str, BTreeSet<&AgentId>> = BTreeMap::new();
+        for offer in offers {
+            if let Some(region) = &offer.region {
+                agents.entry(region).or_default().insert(&offer.agent_id);
+            }
+        }
+        let names = agents.keys().copied().collect::<Vec<_>>().join(", ");
+        if let Some(region) = &self.region {
+            if !agents.contains_key(region.as_str()) {
+                let known =
+                    if names.is_empty() { "no agent names a region".to_owned() } else { format!("there are {names}") };
+                return Err(Error::Refused(format!("--region {region}: no agent is there; {known}")));
+            }
+            return Ok(Some(region.clone()));
+        }
+        if let Some(master) = master {
+            return Ok(master.region);
+        }
+        let most = agents.iter().rev().max_by_key(|(_, agents)| agents.len()).map(|(region, _)| (*region).to_owned());
+        if let Some(chosen) = most.as_ref().filter(|_| agents.len() > 1) {
+            let note = format!("agents are in the regions {names}; the master is taken to be in {chosen} (--region)");
+            author::tell(context.err, "note", &[note]);
+        }
+        Ok(most)
     }
 }
 
@@ -147,13 +186,18 @@ fn is_known(name: &str, pods: &BTreeMap<String, u32>) -> bool {
 }
 
 /// Every step of the deployment, or those of one pod, held against offers.
-fn explain(service: Service, offers: Vec<Offer>, pod: Option<&str>) -> Result<Vec<Step>, String> {
+fn explain(
+    service: Service,
+    offers: Vec<Offer>,
+    region: Option<String>,
+    pod: Option<&str>,
+) -> Result<Vec<Step>, String> {
     let now = Timestamp(0);
     let config = service.settings.engine(&service.spec, "scheduler", 8080);
     let (mut engine, _) = Engine::start(config, service.spec, BTreeMap::new(), Generator::seeded(0), now)
         .map_err(|error| format!("the service cannot be started: {error}"))?;
     let framework_id = FrameworkId::parse("recorded").map_err(|error| error.to_string())?;
-    let question = engine.question_on(offers, framework_id, now);
+    let question = engine.question_on(offers, framework_id, region, now);
     let is_wanted = |of: &PodInstance| pod.is_none_or(|pod| of.pod_type == pod || of.to_string() == pod);
     Ok(question.answer(is_wanted).iter().map(to_wire).collect())
 }

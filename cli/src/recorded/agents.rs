@@ -62,7 +62,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Read, String> {
         return Err(text);
     }
     agents.sort_by(|a, b| a.hostname.cmp(&b.hostname));
-    Ok(Read { what: Recorded::Agents(agents), notes: Vec::new() })
+    Ok(Read { what: Recorded::Agents(agents), notes: Vec::new(), master: None })
 }
 
 /// An attribute as an agent reads it from its flag: a number, `[1-3,7-9]`, `{a,b}` or text.

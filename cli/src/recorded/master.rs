@@ -66,7 +66,7 @@ pub(super) fn read(name: &str, value: &Value) -> Result<Read, String> {
         return Err(format!("{name}: no agent is active"));
     }
     agents.sort_by(|a, b| a.hostname.cmp(&b.hostname));
-    Ok(Read { what: Recorded::Agents(agents), notes })
+    Ok(Read { what: Recorded::Agents(agents), notes, master: None })
 }
 
 fn one(value: &Value) -> Result<AgentConfig, String> {

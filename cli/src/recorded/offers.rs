@@ -11,7 +11,7 @@ use mainstay_scheduler::mesos::convert::{self, Incoming};
 use prost::Message as _;
 use serde_json::Value;
 
-use super::{Problems, Read, Recorded};
+use super::{Master, Problems, Read, Recorded};
 
 /// Most offers of one file.
 const MAX_OFFERS: usize = 50_000;
@@ -55,7 +55,10 @@ pub(super) fn read(name: &str, value: &Value) -> Result<Read, String> {
         return Err(all.unwrap_or_else(|| format!("{name}: the list has no offers")));
     }
     let notes = problems.text().into_iter().flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
-    Ok(Read { what: Recorded::Offers(offers), notes: notes.map(|note| format!("{note}; left out")).collect() })
+    let notes = notes.map(|note| format!("{note}; left out")).collect();
+    let region = |master: &Value| Some(master.pointer("/domain/fault_domain/region/name")?.as_str()?.to_owned());
+    let master = value.get("master_info").map(|master| Master { region: region(master) });
+    Ok(Read { what: Recorded::Offers(offers), notes, master })
 }
 
 /// What an agent would offer to a role if nothing ran there.

@@ -99,11 +99,15 @@ fn offer() -> impl Strategy<Value = Offer> {
 
 proptest! {
     #[test]
-    fn offers_written_by_the_scheduler_are_read_as_they_were(offers in vec(offer(), 1..4)) {
+    fn offers_written_by_the_scheduler_are_read_as_they_were(
+        offers in vec(offer(), 1..4),
+        region in proptest::option::of("[a-z]{1,3}"),
+    ) {
         let framework_id = FrameworkId::parse("f").unwrap();
-        let text = event(&offers.iter().collect::<Vec<_>>(), Some(&framework_id)).to_string();
+        let text = event(&offers.iter().collect::<Vec<_>>(), Some(&framework_id), region.as_deref()).to_string();
         let read = parse("offers.json", &text).unwrap();
         prop_assert!(read.notes.is_empty(), "{:?}", read.notes);
+        prop_assert_eq!(read.master, Some(Master { region }));
         let Recorded::Offers(read) = read.what else { panic!("no offers") };
         prop_assert_eq!(read, offers);
     }

@@ -28,14 +28,16 @@ impl Engine {
         Arc::make_mut(&mut self.seen).hold(most);
     }
 
-    /// The question for offers that somebody recorded: each unfinished step is held against them as if its turn had come and nothing else
-    /// were in its way. Nothing is launched, so that every step sees every offer.
+    /// The question for offers that somebody recorded where the master was in this region: each unfinished step is held against them as if its
+    /// turn had come and nothing else were in its way. Nothing is launched, so that every step sees every offer.
     pub fn question_on(
         &mut self,
         offers: impl IntoIterator<Item = Offer>,
         framework_id: FrameworkId,
+        region: Option<String>,
         now: Timestamp,
     ) -> Question {
+        self.master.region = region;
         let mut seen = Seen::holding(usize::MAX);
         for offer in offers {
             seen.put(offer, now);
@@ -74,6 +76,7 @@ impl Engine {
         Question {
             config: self.config.clone(),
             framework_id: self.state.framework_id.clone(),
+            region: self.master.region.clone(),
             tasks: Arc::clone(&self.state.tasks),
             seen: Arc::clone(&self.seen),
             steps,
@@ -87,7 +90,7 @@ impl Engine {
         }
     }
 
-    fn last_failure(&self, step: &Step) -> String {
+    pub(super) fn last_failure(&self, step: &Step) -> String {
         let names = step.tasks.iter().map(|short| step.pod.task_name(short));
         let mut whys = names.filter_map(|name| self.delays.why(&name)).filter(|why| !why.is_empty());
         whys.next().unwrap_or_default().to_owned()
@@ -127,7 +130,7 @@ impl Engine {
         } else if plan.is_interrupted {
             Waiting::Held { what: format!("plan {}", plan.name) }
         } else if phase.is_interrupted || status == Status::Waiting && phase.is_held() {
-            Waiting::Held { what: format!("phase {} of plan {}", phase.name, plan.name) }
+            Waiting::Held { what: held_phase(plan, phase) }
         } else if !is_candidate {
             earlier(plan, phase, place).map_or(Waiting::OtherPlan, |name| Waiting::Earlier { name })
         } else if !self.is_subscribed {
@@ -145,6 +148,11 @@ impl Engine {
             Waiting::OtherPlan
         })
     }
+}
+
+/// What is to be continued where an operator holds a phase.
+pub(super) fn held_phase(plan: &Plan, phase: &Phase) -> String {
+    format!("phase {} of plan {}", phase.name, plan.name)
 }
 
 /// What is worked on before this step: the first unfinished step of its phase, else the first unfinished phase of its plan.

@@ -842,7 +842,8 @@ async fn the_last_offers_are_given_in_the_json_of_mesos() {
         allocation_role: Some("hello-role".into()),
     };
     let framework_id = FrameworkId::parse("f1").unwrap();
-    let subscribed = Event::Subscribed { framework_id, master: Master::default() };
+    let subscribed =
+        Event::Subscribed { framework_id, master: Master { region: Some("eu".into()), ..Master::default() } };
     let paths = ["/v1/placement/offers"].map(|path| request("GET", path));
     let none = transcript(&explaining(Vec::new()), paths).await;
     let paths = ["/v1/placement/offers"].map(|path| request("GET", path));

@@ -1,7 +1,8 @@
 //! `/v1/placement/offers`: the last offer of every agent in the JSON of Mesos, to be kept and explained elsewhere. Ours; the SDK has
 //! no such route.
 //!
-//! Shape: an OFFERS event of the v1 scheduler API, as the master would send it in JSON.
+//! Shape: an OFFERS event of the v1 scheduler API, as the master would send it in JSON; beside it, as in a SUBSCRIBED event, `master_info`
+//! with the region of the master, in which pods stay that say nothing of regions.
 //! Invariant: read back by `mesos/convert.rs` the same offers come out. Attributes are kept as text, which is how rules see them.
 
 use axum::extract::State;
@@ -25,7 +26,7 @@ pub(in crate::http) async fn list(State(app): State<App>) -> Response {
     };
     let written = tokio::task::spawn_blocking(move || {
         let offers: Vec<&Offer> = question.offers().map(|(_, offer)| offer).collect();
-        event(&offers, question.framework_id())
+        event(&offers, question.framework_id(), question.region())
     });
     match written.await {
         Ok(event) => json::object(StatusCode::OK, &event),
@@ -36,11 +37,13 @@ pub(in crate::http) async fn list(State(app): State<App>) -> Response {
     }
 }
 
-/// Offers as an event.
-pub fn event(offers: &[&Offer], framework_id: Option<&FrameworkId>) -> Value {
+/// Offers as an event, of a master in this region.
+pub fn event(offers: &[&Offer], framework_id: Option<&FrameworkId>, region: Option<&str>) -> Value {
     let framework = framework_id.map_or("", FrameworkId::as_str);
     let offers: Vec<Value> = offers.iter().map(|offer| one(offer, framework)).collect();
-    json!({ "type": "OFFERS", "offers": { "offers": offers } })
+    let master = region
+        .map_or_else(|| json!({}), |region| json!({ "domain": { "fault_domain": { "region": { "name": region } } } }));
+    json!({ "type": "OFFERS", "offers": { "offers": offers }, "master_info": master })
 }
 
 fn id(text: &str) -> Value {
