@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::question::held_phase;
 use super::{Engine, RECOVERY};
+use crate::explain::{Explanation, Waiting};
 use crate::plan::{Phase, Plan, Status, Step};
 use crate::view::{PhaseView, PlanView, StepView, View};
 
@@ -82,7 +84,8 @@ impl Engine {
         }
     }
 
-    /// One line for every step that could go on and does not, and for what holds everything up.
+    /// One line for every step that could go on and does not, for every phase and plan that an operator holds, and for what holds everything
+    /// up.
     fn waiting(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         if !self.is_subscribed {
@@ -98,15 +101,47 @@ impl Engine {
             let Some(step) = plan.phases.get(place.phase).and_then(|phase| phase.steps.get(place.step)) else {
                 continue;
             };
-            if let Some(why) = self.waits.line(step.id) {
+            if let Some(why) = self.waits.line(step.id).filter(|_| step.delayed_until.is_none()) {
                 lines.push(format!("{} {}: {why}", plan.name, step.name));
             }
         }
-        // The author's plans begin held: that nobody has started one is no news.
-        let began_by_itself = self.plans.iter().take(RECOVERY + 1);
-        for plan in began_by_itself.filter(|plan| plan.is_interrupted && !plan.is_complete()) {
-            lines.push(format!("{}: held by an operator; continue the plan", plan.name));
+        for (at, plan) in self.plans.iter().enumerate() {
+            if plan.is_interrupted {
+                // The author's plans begin held: that nobody has started one is no news.
+                if at <= RECOVERY && !plan.is_complete() {
+                    lines.push(format!("{}: held by an operator; continue the plan", plan.name));
+                }
+                continue;
+            }
+            for phase in &plan.phases {
+                if (phase.is_interrupted || !phase.gates.is_empty()) && phase.is_held() && !is_done(phase) {
+                    lines.push(line(plan, None, Waiting::Held { what: held_phase(plan, phase) }, String::new()));
+                }
+                // Without backoff nothing is delayed: then there is no need to look.
+                for step in phase.steps.iter().filter(|_| self.config.backoff.is_some()) {
+                    if let Some(until) = step.delayed_until {
+                        lines.push(line(plan, Some(step), Waiting::Delayed { until }, self.last_failure(step)));
+                    }
+                }
+            }
         }
         lines
     }
+}
+
+fn is_done(phase: &Phase) -> bool {
+    phase.steps.iter().all(|step| step.status() == Status::Complete)
+}
+
+/// In the words of `why`.
+fn line(plan: &Plan, step: Option<&Step>, waiting: Waiting, last_failure: String) -> String {
+    let explanation = Explanation {
+        plan: plan.name.clone(),
+        phase: String::new(),
+        step: step.map(|step| step.name.clone()).unwrap_or_default(),
+        pod: None,
+        waiting,
+        last_failure,
+    };
+    explanation.to_string()
 }
