@@ -1,10 +1,11 @@
 //! Resources as the engine computes with them.
 //!
-//! Not the wire form: `resource/wire.rs` converts both ways, once. Arithmetic lives in `resource/ranges.rs`, `resource/mount.rs` and
-//! `resource/pool.rs`.
+//! Not the wire form: `resource/wire.rs` converts both ways, once. Arithmetic lives in `resource/ranges.rs`, `resource/mount.rs`,
+//! `resource/matching.rs` and `resource/pool.rs`.
 //! Invariant: values are well formed (scalars in thousandths, ranges sorted, disjoint, not adjacent).
 
 mod display;
+pub(crate) mod matching;
 pub mod mount;
 pub mod pool;
 pub mod ranges;

@@ -21,6 +21,7 @@ use super::operation;
 use super::report::{Outcome, Reason, Report};
 use super::requirement::{Accepted, Recovery, Requirement};
 use super::role;
+use super::stage::ports::Planned;
 use super::stage::{self, OfferStage};
 use super::stored::{self, Stored};
 use crate::ids::Generator;
@@ -63,6 +64,7 @@ pub fn evaluate<'a>(requirement: &'a Requirement<'a>, offer: &'a Offer, ids: &mu
         ids,
         is_placed,
         mounts: Vec::new(),
+        ports: Planned::default(),
         outcomes: Vec::with_capacity(16),
         draft: Draft { executor, orphans: Vec::new(), sets: Vec::new(), tasks: Vec::new() },
     };
@@ -101,6 +103,8 @@ struct Run<'a, 'g> {
     is_placed: bool,
     /// What volumes of a new pod still want of MOUNT disks; the next one is the last here.
     mounts: Vec<MountWish<'a>>,
+    /// Numbers for ports that choose one.
+    ports: Planned<'a>,
     outcomes: Vec<Outcome>,
     draft: Draft<'a>,
 }
@@ -111,6 +115,7 @@ impl<'a> Run<'a, '_> {
         let mut tasks: Vec<&TaskSpec> = self.requirement.pod_spec.tasks.iter().collect();
         tasks.sort_by(|left, right| left.name.cmp(&right.name));
         self.want_mounts(&tasks);
+        self.ports = self.plan_ports(|| self.sets_of(&tasks).into_iter().map(|set| (set, &nothing)).collect());
         self.executor_volumes(&nothing);
         self.executor_overhead(&nothing);
         for task in tasks {
@@ -129,15 +134,50 @@ impl<'a> Run<'a, '_> {
         if !all.any(|volume| stage::volumes::mount_wish(volume).is_some_and(|wish| wish.has_choice())) {
             return;
         }
+        let sets = self.sets_of(tasks);
+        let volumes = pod.volumes.iter().chain(sets.into_iter().flat_map(|set| &set.volumes));
+        self.mounts = volumes.filter_map(stage::volumes::mount_wish).collect();
+        self.mounts.reverse();
+    }
+
+    /// The sets of these tasks, each once, in their order.
+    fn sets_of(&self, tasks: &[&TaskSpec]) -> Vec<&'a ResourceSet> {
+        let pod: &'a PodSpec = self.requirement.pod_spec;
         let mut sets: Vec<&ResourceSet> = Vec::with_capacity(tasks.len());
         for task in tasks {
             if sets.iter().all(|set| set.id != task.resource_set) {
                 sets.extend(pod.resource_set(&task.resource_set));
             }
         }
-        let volumes = pod.volumes.iter().chain(sets.into_iter().flat_map(|set| &set.volumes));
-        self.mounts = volumes.filter_map(stage::volumes::mount_wish).collect();
-        self.mounts.reverse();
+        sets
+    }
+
+    /// Chooses numbers for the ports of these sets that have none yet; only where ports of the pod may be in each other's way.
+    fn plan_ports<'s>(&self, sets: impl FnOnce() -> Vec<(&'a ResourceSet, &'s Stored<'a>)>) -> Planned<'a>
+    where
+        'a: 's,
+    {
+        let pod: &'a PodSpec = self.requirement.pod_spec;
+        if !stage::ports::has_ranges(pod) {
+            return Planned::default();
+        }
+        let (mut choosing, mut kept) = (Vec::new(), Vec::new());
+        for (set, stored) in sets() {
+            for port in stage::ports::in_order(&set.ports).into_iter().filter(|port| port.port.is_none()) {
+                match stored.port_number(port) {
+                    Some(number) => kept.push(number),
+                    None => choosing.push(port),
+                }
+            }
+        }
+        let is_left = |number: &u16| !kept.contains(number);
+        if pod.uses_host_ports() {
+            let pool = &self.pool;
+            Planned::new(choosing, |port| stage::ports::candidates(pod, port, self.below, pool).filter(is_left))
+        } else {
+            let taken = self.ports_of_network();
+            Planned::new(choosing, |port| stage::network_ports::candidates(pod, port, &taken).filter(is_left))
+        }
     }
 
     fn existing(&mut self) {
@@ -156,6 +196,7 @@ impl<'a> Run<'a, '_> {
         for launched in &mut sets {
             self.give_back(launched);
         }
+        self.ports = self.plan_ports(|| sets.iter().map(|launched| (launched.set, &launched.stored)).collect());
         if let ExecutorDraft::Running(executor) = &self.draft.executor {
             self.outcomes.extend(executor.resources.iter().filter_map(of_running));
         }
@@ -277,13 +318,19 @@ impl<'a> Run<'a, '_> {
                 self.requirement.pod_spec,
                 &mut draft,
                 stored,
-                self.below,
+                &stage::ports::Take { role: self.below, planned: &self.ports },
                 &mut self.pool,
                 self.ids,
             ));
         } else {
             let taken = self.ports_of_network();
-            self.outcomes.extend(stage::network_ports::evaluate(self.requirement.pod_spec, &mut draft, stored, &taken));
+            self.outcomes.extend(stage::network_ports::evaluate(
+                self.requirement.pod_spec,
+                &mut draft,
+                stored,
+                &self.ports,
+                &taken,
+            ));
         }
         for (name, wanted) in scalars(set) {
             let claim = self.scalar(name, wanted, stored);
@@ -1064,6 +1111,32 @@ mod tests {
         ]
     }
 
+    /// Whether each port can have a number of its own: tries every way.
+    fn can_all_have(ports: &[&mainstay_spec::PortSpec], free: &[u16]) -> bool {
+        let Some((port, rest)) = ports.split_first() else { return true };
+        free.iter().any(|number| {
+            let is_allowed = match port.port {
+                Some(wanted) => wanted == *number,
+                None => {
+                    port.ranges.is_empty() || port.ranges.iter().any(|range| (range.begin..=range.end).contains(number))
+                }
+            };
+            let left: Vec<u16> = free.iter().filter(|other| *other != number).copied().collect();
+            is_allowed && can_all_have(rest, &left)
+        })
+    }
+
+    /// Ports of some sets: with a number, with ranges, or neither.
+    fn some_ports() -> impl Strategy<Value = Vec<Vec<mainstay_spec::PortSpec>>> {
+        let range = (8000u16..8005, 0u16..3).prop_map(|(begin, more)| (begin, begin + more));
+        let one = prop_oneof![
+            1 => (8000u16..8005).prop_map(|number| port("p", Some(number))),
+            1 => Just(port("p", None)),
+            4 => proptest::collection::vec(range, 1..3).prop_map(|ranges| ranged("p", &ranges)),
+        ];
+        proptest::collection::vec(proptest::collection::vec(one, 0..4), 1..4)
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -1101,6 +1174,30 @@ mod tests {
                 world.end();
                 prop_assert!(others.iter().all(|other| world.master.free.contains(other)), "what is not ours is left alone");
             }
+        }
+
+        #[test]
+        fn ports_are_found_whenever_there_is_a_way(sets in some_ports(), free in proptest::sample::subsequence((8000u16..8008).collect::<Vec<_>>(), 0..8)) {
+            let mut at = 0;
+            let sets: Vec<ResourceSet> = sets.into_iter().enumerate().map(|(number, mut ports)| {
+                for port in &mut ports {
+                    port.name = format!("p{at}");
+                    at += 1;
+                }
+                ResourceSet { ports, ..set(&format!("s{number}")) }
+            }).collect();
+            let ports: Vec<mainstay_spec::PortSpec> = sets.iter().flat_map(|set| &set.ports).cloned().collect();
+            let tasks: Vec<_> = (0..sets.len()).map(|number| task(&format!("t{number}"), &format!("s{number}"))).collect();
+            let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let mut world = World::new(PodSpec { resource_sets: sets, tasks, ..small() });
+            world.master.free.retain(|resource| resource.name != "ports");
+            let offered = Ranges::new(free.iter().map(|number| (u64::from(*number), u64::from(*number))));
+            world.master.free.push(fixture::resource("ports", Value::Ranges(offered)));
+            // A number that is asked for twice is refused elsewhere; here it just does not fit.
+            let possible = can_all_have(&ports.iter().collect::<Vec<_>>(), &free);
+            let evaluation = world.evaluate(&names, Recovery::None);
+            prop_assert_eq!(evaluation.report.passed(), possible, "{:?}", evaluation.report.explanation());
         }
     }
 }

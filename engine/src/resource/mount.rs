@@ -3,7 +3,7 @@
 //! The smallest that suits is the best choice as long as a disk that suits one volume either suits another of the same size too or never does.
 //! Lists of profiles that overlap break this: `fast` or `slow` must not take the only `fast` disk from a volume that wants just that.
 
-use super::{Resource, Value};
+use super::{Resource, Value, matching};
 use crate::units::Scalar;
 
 /// What a volume wants of a MOUNT disk.
@@ -61,30 +61,12 @@ impl MountWish<'_> {
     }
 }
 
-/// Whether each wish can have a disk of its own. A disk that is given is taken back where its owner can have another (Kuhn's algorithm).
+/// Whether each wish can have a disk of its own.
 fn can_serve(wishes: &[MountWish<'_>], disks: &[&Resource]) -> bool {
-    let mut owners = vec![None; disks.len()];
-    wishes.iter().all(|wish| serve(wish, disks, &mut owners, &mut vec![false; disks.len()]))
-}
-
-fn serve<'w>(
-    wish: &'w MountWish<'w>,
-    disks: &[&Resource],
-    owners: &mut [Option<&'w MountWish<'w>>],
-    tried: &mut [bool],
-) -> bool {
-    for (at, disk) in disks.iter().enumerate() {
-        if tried.get(at).is_none_or(|tried| *tried) || !wish.accepts(disk) {
-            continue;
-        }
-        tried.iter_mut().skip(at).take(1).for_each(|tried| *tried = true);
-        let owner = owners.get(at).copied().flatten();
-        if owner.is_none_or(|owner| serve(owner, disks, owners, tried)) {
-            owners.iter_mut().skip(at).take(1).for_each(|owner| *owner = Some(wish));
-            return true;
-        }
-    }
-    false
+    let suits = |wish: usize, disk: &Resource| wishes.get(wish).is_some_and(|wish| wish.accepts(disk));
+    matching::can_serve(0..wishes.len(), disks.len(), |wish| {
+        disks.iter().enumerate().filter(move |(_, disk)| suits(wish, disk)).map(|(at, _)| at)
+    })
 }
 
 #[cfg(test)]

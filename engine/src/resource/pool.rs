@@ -152,25 +152,18 @@ impl<'a> Pool<'a> {
         }
     }
 
+    /// The ports under this role within these bounds, in the order of the numbers.
+    pub fn ports_within(&self, role: &str, within: RangeInclusive<u16>) -> impl Iterator<Item = u16> + use<'_, 'a> {
+        let within = (u64::from(*within.start()), u64::from(*within.end()));
+        self.ports(role).into_iter().flat_map(move |ports| ports.within(within)).filter_map(|port| port.try_into().ok())
+    }
+
     /// Takes one port; `false` when it is not there.
     pub fn take_port(&mut self, role: &str, port: u16) -> bool {
         match self.free.iter_mut().find(|free| free.role == role && free.name == "ports").map(|free| &mut free.amount) {
             Some(Amount::Ranges(left)) => left.contains(u64::from(port)) && left.to_mut().take(u64::from(port)),
             Some(Amount::Scalar(_)) | None => false,
         }
-    }
-
-    /// Takes the first port within these bounds that is wanted, in the order of the numbers.
-    pub fn take_first_port(
-        &mut self,
-        role: &str,
-        within: RangeInclusive<u16>,
-        mut is_wanted: impl FnMut(u16) -> bool,
-    ) -> Option<u16> {
-        let within = (u64::from(*within.start()), u64::from(*within.end()));
-        let first = self.ports(role)?.first_within(within, |port| u16::try_from(port).is_ok_and(&mut is_wanted))?;
-        let port = u16::try_from(first).ok()?;
-        self.take_port(role, port).then_some(port)
     }
 
     /// Takes the MOUNT disk that suits a volume best, whole; `later` are those that are taken after it.
@@ -373,8 +366,9 @@ mod tests {
         let offer = offer(vec![resource("ports", Value::Ranges(Ranges::new([(0, 2), (70_000, 70_001)])))]);
         let mut pool = Pool::new(&offer, "r");
         assert!(pool.take_port("*", 1) && !pool.take_port("*", 1) && !pool.take_port("r", 2));
-        assert_eq!(pool.take_first_port("*", 0..=u16::MAX, |port| port > 0), Some(2));
-        assert_eq!(pool.take_first_port("*", 0..=u16::MAX, |port| port > 0), None, "numbers above 65535 are no ports");
+        let within = |pool: &Pool<'_>, first| pool.ports_within("*", first..=u16::MAX).collect::<Vec<_>>();
+        assert_eq!((within(&pool, 0), within(&pool, 2)), (vec![0, 2], vec![2]), "numbers above 65535 are no ports");
+        assert!(pool.take_port("*", 2) && within(&pool, 1).is_empty());
     }
 
     #[derive(Debug, Clone)]
@@ -502,7 +496,9 @@ mod tests {
                         }
                     }
                     Take::FirstPort(pre, first) => {
-                        if let Some(port) = pool.take_first_port(role(pre), first..=first.saturating_add(50), |_| true) {
+                        let found = pool.ports_within(role(pre), first..=first.saturating_add(50)).next();
+                        if let Some(port) = found {
+                            prop_assert!(pool.take_port(role(pre), port));
                             prop_assert!((first..=first + 50).contains(&port) && given.insert(port), "port {port}");
                             taken.push([0, 0, 1]);
                         }

@@ -62,11 +62,11 @@ impl Ranges {
         other.iter().all(|(begin, end)| self.0.iter().any(|mine| mine.0 <= begin && end <= mine.1))
     }
 
-    /// The first number from `first` to `last`, in order, that is wanted.
-    pub fn first_within(&self, (first, last): (u64, u64), mut is_wanted: impl FnMut(u64) -> bool) -> Option<u64> {
+    /// The numbers from `first` to `last`, in order.
+    pub fn within(&self, (first, last): (u64, u64)) -> impl Iterator<Item = u64> + '_ {
         let from = self.0.partition_point(|(_, end)| *end < first);
-        let within = self.0.iter().skip(from).take_while(|(begin, _)| *begin <= last);
-        within.flat_map(|(begin, end)| *begin.max(&first)..=*end.min(&last)).find(|number| is_wanted(*number))
+        let within = self.0.iter().skip(from).take_while(move |(begin, _)| *begin <= last);
+        within.flat_map(move |(begin, end)| *begin.max(&first)..=*end.min(&last))
     }
 
     /// Takes one number out; `false` and unchanged when it is not in.
@@ -180,12 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_number_is_looked_for_within_bounds() {
+    fn numbers_are_looked_for_within_bounds() {
         let ranges = Ranges::new([(10, 12), (20, 30)]);
-        let first = |first, last| ranges.first_within((first, last), |_| true);
+        let first = |first, last| ranges.within((first, last)).next();
         assert_eq!((first(0, 9), first(0, 10), first(11, 99)), (None, Some(10), Some(11)));
         assert_eq!((first(13, 19), first(13, 20), first(25, 25), first(31, 99)), (None, Some(20), Some(25), None));
-        assert_eq!(ranges.first_within((11, 21), |number| number > 12), Some(20));
-        assert_eq!(ranges.first_within((11, 21), |number| number > 21), None);
+        assert_eq!(ranges.within((11, 21)).collect::<Vec<_>>(), [11, 12, 20, 21]);
+        assert_eq!(ranges.within((0, u64::MAX)).count(), 14);
     }
 }

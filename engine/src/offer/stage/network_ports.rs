@@ -16,11 +16,12 @@ pub(in crate::offer) const FIRST: u16 = 1025;
 pub(in crate::offer) const LAST: u16 = 2025;
 
 /// Finds a number for every port of the set; `None` when it has none. `taken` are numbers that tasks of the
-/// pod have.
+/// pod have; `planned` those for ports that choose now.
 pub(in crate::offer) fn evaluate(
     pod: &PodSpec,
     draft: &mut SetDraft<'_>,
     stored: &Stored<'_>,
+    planned: &ports::Planned<'_>,
     taken: &[u16],
 ) -> Option<Outcome> {
     let set = draft.set;
@@ -34,9 +35,7 @@ pub(in crate::offer) fn evaluate(
         let is_free = |number: &u16| !given.contains(number) && !pod.declares_port(*number);
         // The number it had, which is among the taken: clients may remember it.
         let kept = || stored.port_number(port).filter(|number| is_wanted(port, *number) && is_free(number));
-        let may_be = |number: &u16| !taken.contains(number) && is_free(number);
-        let is_left = |number: &u16| may_be(number) && (!port.ranges.is_empty() || !ports::is_sought(pod, *number));
-        let chosen = || candidates(port).find(is_left).or_else(|| candidates(port).find(may_be));
+        let chosen = || planned.number(port).or_else(|| candidates(pod, port, taken).find(is_free));
         let number = port.port.or_else(kept).or_else(chosen);
         let name = port.name.clone();
         children.push(match number {
@@ -53,11 +52,19 @@ pub(in crate::offer) fn evaluate(
     Some(Outcome { stage: OfferStage::Ports.as_str(), passed, reason, children })
 }
 
-/// The numbers that may be chosen for a port, in order.
-fn candidates(port: &PortSpec) -> impl Iterator<Item = u16> {
-    let anywhere = port.ranges.is_empty().then_some(FIRST..=LAST);
-    let ranges = port.ranges.iter().map(|range| range.begin.max(1)..=range.end);
-    anywhere.into_iter().chain(ranges).flatten()
+/// The numbers that may be chosen for a port, in order; without ranges those that another port of the pod may choose last.
+pub(in crate::offer) fn candidates<'p>(
+    pod: &'p PodSpec,
+    port: &'p PortSpec,
+    taken: &'p [u16],
+) -> impl Iterator<Item = u16> {
+    let anywhere = move |sought: bool| {
+        let ranges = port.ranges.is_empty().then_some(FIRST..=LAST).into_iter();
+        ranges.flatten().filter(move |number| ports::is_sought(pod, *number) == sought)
+    };
+    let ranges = port.ranges.iter().flat_map(|range| range.begin.max(1)..=range.end);
+    let all = anywhere(false).chain(anywhere(true)).chain(ranges);
+    all.filter(|number| !taken.contains(number) && !pod.declares_port(*number))
 }
 
 fn is_wanted(port: &PortSpec, number: u16) -> bool {
@@ -79,7 +86,7 @@ mod tests {
             ..PodSpec::default()
         };
         let mut draft = SetDraft { set: wanted, claims: Vec::new(), ports: Vec::new() };
-        let outcome = evaluate(&pod, &mut draft, &Stored::default(), taken).unwrap();
+        let outcome = evaluate(&pod, &mut draft, &Stored::default(), &ports::Planned::default(), taken).unwrap();
         assert!(draft.claims.is_empty(), "nothing is reserved");
         let lines = outcome.children.iter().map(|child| format!("{} {}", child.passed, child.reason)).collect();
         (lines, draft.ports.iter().map(|(_, number)| *number).collect())
