@@ -1,6 +1,6 @@
 //! The evaluation of offers: one against one pod, and how its cost grows with offers and pods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -65,6 +65,7 @@ fn with_one<T>(what: What, use_it: impl FnOnce(&mut dyn FnMut() -> u64) -> Resul
         recovery: Recovery::None,
         parameters: &parameters,
         stored: &[],
+        unconfirmed: &BTreeSet::new(),
         placement: None,
         local_region: None,
         all_tasks: &[],
