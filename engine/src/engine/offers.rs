@@ -92,6 +92,7 @@ impl Engine {
     /// Tries one step on the offers left; answers whether it was launched.
     fn try_step(&mut self, wanted: &Wanted, cycle: &mut Cycle, now: Timestamp, effects: &mut Effects) -> bool {
         let told_from = effects.journal.len();
+        self.release_removed(wanted, now, effects);
         let Some(look) = self.look(wanted, cycle) else { return false };
         for (at, report) in &look.told {
             if let Some(offer) = cycle.offer(*at) {
@@ -129,6 +130,42 @@ impl Engine {
             plan.version += 1;
         }
         false
+    }
+
+    /// A pod that is rolled out has no use for what tasks hold that the specification no longer has, and may need it: a task of another name
+    /// wants the same port. Volumes stay, for such a task can come back.
+    fn release_removed(&mut self, wanted: &Wanted, now: Timestamp, effects: &mut Effects) {
+        if wanted.recovery != Recovery::None || self.state.target.as_ref() != Some(&wanted.config_id) {
+            return;
+        }
+        let Some(pod) = wanted.spec.pod(&wanted.pod.pod_type) else { return };
+        let stored = self.state.pod_tasks(&wanted.pod);
+        let is_removed = |task: &&Task| pod.task(task.short_name()).is_none() && !task.is_live();
+        if !stored.iter().any(is_removed) {
+            return;
+        }
+        let (removed, rest): (Vec<&Task>, Vec<&Task>) = stored.iter().copied().partition(is_removed);
+        let is_of_rest = |id: &ResourceId| rest.iter().any(|task| task.resource_ids().any(|other| other == *id));
+        let plain =
+            removed.iter().flat_map(|task| &task.resources).filter(|resource| resource.persistence_id().is_none());
+        let gone: BTreeSet<ResourceId> = plain.filter_map(Resource::resource_id).filter(|id| !is_of_rest(id)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let given_up = GivenUp::of_pod(&removed);
+        let holders = removed.iter().filter(|task| task.resource_ids().any(|id| gone.contains(&id)));
+        let holders: Vec<Task> = holders.map(|task| (*task).clone()).collect();
+        self.state.give_up(given_up.into_iter().filter(|(id, _)| gone.contains(id)), &mut effects.commit);
+        for task in holders {
+            self.strip(&task, &gone, false, effects);
+        }
+        self.state.confirm_reservations(&wanted.pod, &gone, &mut effects.commit);
+        self.demand.sweep(now, RELEASE_SWEEP);
+        effects.journal.push(Entry::ReservationDropped {
+            pod: wanted.pod.clone(),
+            resources: gone.into_iter().collect(),
+            why: "its task is no longer in the specification",
+        });
     }
 
     /// Somebody took reservations of the pod away: when several offers in a row do not show them, they are given up, and the next ones are made

@@ -717,7 +717,7 @@ fn journal(entry: &Entry) -> Option<String> {
             format!("releases on {agent_id}: {destroyed} volumes, {} reservations", unreserved.len())
         }
         Entry::ReservationDropped { pod, resources, why } => {
-            format!("gives up {} planned reservations of {pod}: {why}", resources.len())
+            format!("gives up {} reservations of {pod}: {why}", resources.len())
         }
         other => format!("{other:?}"),
     })
