@@ -33,7 +33,7 @@ pub enum Obstacle {
         number: u16,
         /// Role it is looked for in, `*` for unreserved.
         role: String,
-        /// The pod of this service that has it of that role, when one of ours does.
+        /// The pod of this service that has it of that role, or the tasks of the pod itself, when one of ours does.
         holder: Option<String>,
     },
     /// No port that may be chosen is free.
@@ -214,7 +214,8 @@ fn of_outcome(outcome: &Outcome, requirement: &Requirement<'_>, offer: &Offer) -
     }
     match &outcome.reason {
         Reason::PortTaken { number, role, .. } => {
-            let holder = holder(*number, role, requirement, offer);
+            let of_pod = || is_offered(*number, role, offer).then(|| "another task of the pod".to_owned());
+            let holder = holder(*number, role, requirement, offer).or_else(of_pod);
             Found::new(Obstacle::PortTaken { number: *number, role: role.clone(), holder })
         }
         Reason::NoPortLeft { name, role, .. } => {
@@ -226,6 +227,19 @@ fn of_outcome(outcome: &Outcome, requirement: &Requirement<'_>, offer: &Offer) -
         Reason::ExecutorMissing { id } => absent(format!("executor {id}")),
         other => Found::new(Obstacle::Other { stage: outcome.stage, text: other.to_string() }),
     }
+}
+
+/// Whether the offer has the port free: then an earlier stage of the same evaluation took it.
+fn is_offered(number: u16, role: &str, offer: &Offer) -> bool {
+    let free = |resource: &&Resource| {
+        let is_free = resource.role() == role && !resource.is_dynamically_reserved() && !resource.revocable;
+        is_free && resource.name == "ports"
+    };
+    offer
+        .resources
+        .iter()
+        .filter(free)
+        .any(|resource| matches!(&resource.value, Value::Ranges(ranges) if ranges.contains(u64::from(number))))
 }
 
 /// The free MOUNT disks that are large enough and of a profile that a volume does not ask for: size and profile.
