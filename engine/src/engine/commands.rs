@@ -1,10 +1,12 @@
 //! What operators ask for.
 
+use std::collections::BTreeSet;
+
 use super::start::overrides_key;
 use super::{DEPLOY, Engine, RECOVERY};
 use crate::command::{Answer, Command, PlanVerb, PodVerb, Reply};
 use crate::effect::Effects;
-use crate::ids::PodInstance;
+use crate::ids::{PodInstance, TaskName};
 use crate::journal::Entry;
 use crate::plan::{Plan, command, overrides};
 use crate::state::Task;
@@ -17,7 +19,7 @@ impl Engine {
         let told_at = effects.journal.len();
         let answer = match command {
             Command::Plan { plan, verb, phase, step } => {
-                self.plan_command(&plan, &verb, phase.as_deref(), step.as_deref(), effects)
+                self.plan_command(&plan, &verb, phase.as_deref(), step.as_deref(), now, effects)
             }
             Command::Pod { pod, verb } => self.pod_command(&pod, verb, now, effects),
         };
@@ -31,6 +33,7 @@ impl Engine {
         verb: &PlanVerb,
         phase: Option<&str>,
         step: Option<&str>,
+        now: Timestamp,
         effects: &mut Effects,
     ) -> Answer {
         let Some(at) = self.plans.iter().position(|plan| plan.name == name) else {
@@ -44,9 +47,11 @@ impl Engine {
             if matches!(verb, PlanVerb::Restart | PlanVerb::Stop | PlanVerb::Start(_)) {
                 let reset = plan.steps().filter(|(_, _, step)| step.is_reset);
                 let tasks = reset.flat_map(|(_, _, step)| step.tasks.iter().map(|task| step.pod.task_name(task)));
-                for task in tasks.collect::<Vec<_>>() {
-                    self.delays.clear(&task);
+                let tasks: BTreeSet<TaskName> = tasks.collect();
+                for task in &tasks {
+                    self.delays.clear(task);
                 }
+                self.end_delays_of(&tasks, now);
             }
             self.remember_overrides(at, effects);
         }
@@ -96,14 +101,23 @@ impl Engine {
                 self.kill(task_id, Some(task.agent_id.clone()), why, now, effects);
             }
         }
+        self.end_delays_of(&tasks.iter().map(|task| task.name.clone()).collect(), now);
+        Answer::PodAction { pod: name.to_owned(), tasks: tasks.iter().map(|task| task.name.to_string()).collect() }
+    }
+
+    /// Steps of every plan with one of these tasks, of which nothing is known any more that would hold them back, go on; unless another of
+    /// their tasks holds them back.
+    fn end_delays_of(&mut self, tasks: &BTreeSet<TaskName>, now: Timestamp) {
         for plan in &mut self.plans {
             let mut changed = false;
-            for step in plan.steps_mut().filter(|step| step.pod == pod) {
-                changed |= step.delayed_until.take().is_some();
+            let delayed = plan.steps_mut().filter(|step| step.delayed_until.is_some());
+            for step in delayed.filter(|step| step.tasks.iter().any(|task| tasks.contains(&step.pod.task_name(task)))) {
+                step.delayed_until = None;
+                step.hold_back(&self.delays, now);
+                changed = true;
             }
             plan.version += u64::from(changed);
         }
-        Answer::PodAction { pod: name.to_owned(), tasks: tasks.iter().map(|task| task.name.to_string()).collect() }
     }
 }
 
