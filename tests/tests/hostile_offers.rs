@@ -411,6 +411,24 @@ fn each_kind_of_bad_offer_is_declined_and_counted_or_its_part_is_ignored() {
     assert_eq!(engine.view().outcomes.failure_reasons.get("MalformedOffer: bad identifier"), Some(&1));
 }
 
+/// Mesos requires a hostname of every offer. Rules about hostnames would pass without one, and tasks be launched where nobody finds them.
+#[test]
+fn an_offer_without_a_hostname_is_declined_and_counted() {
+    let mut engine = engine();
+    let mut bad = offer(0, good(0));
+    bad.hostname.clear();
+    let offers = vec![bad, offer(1, good(1))];
+    let effects = feed(&mut engine, offers.clone(), 10);
+    assert_eq!(check(&offers, &effects), Ok(1), "launched on the good one only");
+    let accepts = effects.iter().flat_map(|one| &one.send).filter_map(|call| match call {
+        Call::Accept { offers, .. } => Some(offers.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        _ => None,
+    });
+    assert_eq!(accepts.collect::<Vec<_>>(), [["o1".to_owned()]]);
+    let counted: Vec<_> = engine.view().outcomes.failure_reasons.clone().into_iter().collect();
+    assert_eq!(counted, [("MalformedOffer: offer without a hostname".to_owned(), 1)]);
+}
+
 /// Agents come and go under ever new ids: what is counted for one ends with it.
 #[test]
 fn what_is_counted_of_an_agent_is_forgotten_with_it() {

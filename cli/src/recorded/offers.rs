@@ -81,9 +81,6 @@ pub(crate) fn of_agent(index: usize, agent: &AgentConfig, role: &str) -> Result<
 
 /// Through the scheduler's own conversion.
 fn one(offer: wire::Offer) -> Result<Offer, String> {
-    if offer.hostname.is_empty() {
-        return Err("the hostname is empty".to_owned());
-    }
     let event = Event {
         r#type: Some(event::Type::Offers.into()),
         offers: Some(Box::new(event::Offers { offers: vec![offer] })),

@@ -193,6 +193,10 @@ fn field(bytes: &[u8], wanted: u32) -> Option<&[u8]> {
 fn offer(bytes: &[u8]) -> Result<Offer, Error> {
     const WHAT: &str = "offer";
     let message = wire::Offer::decode(bytes).map_err(|source| Error::Decode { what: WHAT, source })?;
+    if message.hostname.is_empty() {
+        let why = "it names no agent's hostname".to_owned();
+        return Err(Error::Malformed { what: WHAT, kind: "offer without a hostname", why });
+    }
     let (region, zone) = place(message.domain.as_deref());
     let mut attributes = Vec::with_capacity(message.attributes.len());
     for attribute in &message.attributes {
