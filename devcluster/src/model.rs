@@ -14,6 +14,7 @@
 //!
 //! Read next: `model/master.rs` (subscriptions, calls), `model/operations.rs` (ACCEPT), `model/agent.rs`.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use mainstay_proto::v1::{self, executor, scheduler};
@@ -32,12 +33,14 @@ pub mod resources;
 mod saved;
 mod updates;
 pub(crate) mod validation;
+mod versioned;
 pub mod view;
 
 use agent::Agent;
 use ids::Rng;
 use master::Master;
 pub use saved::RestoreError;
+use versioned::Versioned;
 
 /// Position of an agent in [`Config::agents`]; unlike its id it never changes.
 pub type AgentIndex = usize;
@@ -406,7 +409,9 @@ pub struct Cluster {
     rng: Rng,
     now: Duration,
     master: Master,
-    agents: Vec<Agent>,
+    agents: Vec<Versioned<Agent>>,
+    /// When each agent has something to do next, with the version of the agent that it was found in.
+    timers: RefCell<Vec<(u64, Option<Duration>)>>,
     outputs: Vec<Output>,
 }
 
@@ -415,8 +420,8 @@ impl Cluster {
     pub fn new(config: Config) -> Self {
         let mut rng = Rng::new(config.seed);
         let master = Master::new(rng.uuid());
-        let agents = config.agents.iter().map(Agent::new).collect();
-        Self { config, rng, now: Duration::ZERO, master, agents, outputs: Vec::new() }
+        let agents = config.agents.iter().map(|agent| Agent::new(agent).into()).collect();
+        Self { config, rng, now: Duration::ZERO, master, agents, timers: RefCell::default(), outputs: Vec::new() }
     }
 
     /// Moves the cluster on: what is due by `now` happens first, then the input.
@@ -433,15 +438,29 @@ impl Cluster {
 
     /// Brings a further agent, which registers with the next step; gives its position.
     pub fn add_agent(&mut self, agent: AgentConfig) -> AgentIndex {
-        self.agents.push(Agent::new(&agent));
+        self.agents.push(Agent::new(&agent).into());
         self.config.agents.push(agent);
         self.agents.len() - 1
     }
 
     /// When [`Input::Tick`] is needed next.
     pub fn next_wakeup(&self) -> Option<Duration> {
-        let agents = self.agents.iter().filter_map(Agent::next_timer);
+        let agents = (0..self.agents.len()).filter_map(|agent| self.agent_timer(agent));
         self.master_next_timer().into_iter().chain(agents).min()
+    }
+
+    /// When an agent has something to do next. Worked out again only when the agent may have changed.
+    fn agent_timer(&self, agent: AgentIndex) -> Option<Duration> {
+        let known = &self.agents[agent];
+        let mut timers = self.timers.borrow_mut();
+        if timers.len() < self.agents.len() {
+            timers.resize(self.agents.len(), (u64::MAX, None));
+        }
+        let timer = &mut timers[agent];
+        if timer.0 != known.version() {
+            *timer = (known.version(), known.next_timer());
+        }
+        timer.1
     }
 
     fn apply(&mut self, input: Input) {
@@ -479,7 +498,9 @@ impl Cluster {
         // Each round can make new things due (a registration brings an allocation); four rounds settle all of them.
         for _ in 0..4 {
             for agent in 0..self.agents.len() {
-                self.run_agent_timers(agent);
+                if self.agent_timer(agent).is_some_and(|at| at <= self.now) {
+                    self.run_agent_timers(agent);
+                }
             }
             self.run_master_timers();
             if self.next_wakeup().is_none_or(|next| next > self.now) {

@@ -4,6 +4,7 @@
 //! Invariant: freed resources are offered by the next periodic run at the earliest, except after a subscription, a
 //! REVIVE, an UPDATE_FRAMEWORK or a registration, which allocate at once.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_proto::v1::{self, scheduler};
@@ -62,9 +63,14 @@ impl Cluster {
             .filter(|(id, agent)| has_takers && agent.connected && only.is_none_or(|only| only == id.as_str()))
             .map(|(id, _)| id.clone())
             .collect();
-        let mut made: std::collections::BTreeMap<String, Vec<v1::Offer>> = std::collections::BTreeMap::new();
+        // Each agent's own are of interest only; what is offered below is of agents whose turn is over.
+        let mut offered: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (offer_id, offer) in &self.master.offers {
+            offered.entry(offer.agent_id.clone()).or_default().push(offer_id.clone());
+        }
+        let mut made: BTreeMap<String, Vec<v1::Offer>> = BTreeMap::new();
         for agent_id in agents {
-            let mut free = self.free(&agent_id);
+            let mut free = self.free(&agent_id, offered.get(&agent_id).map_or(&[], Vec::as_slice));
             if free.is_empty() {
                 continue;
             }
@@ -73,7 +79,7 @@ impl Cluster {
                 if part.is_empty() || !self.is_wanted(&framework_id, &role, &agent_id, &part) {
                     continue;
                 }
-                free.subtract_all(&part.to_vec());
+                free.subtract_present(part.iter());
                 let offer_id = self.master.new_offer_id();
                 let offer =
                     Offer { framework_id: framework_id.clone(), agent_id: agent_id.clone(), role, resources: part };
@@ -97,12 +103,11 @@ impl Cluster {
         }
     }
 
-    /// What of an agent is neither used nor offered.
-    pub(super) fn free(&self, agent_id: &str) -> Resources {
+    /// What of an agent is neither used nor in one of these offers.
+    fn free(&self, agent_id: &str, offers: &[String]) -> Resources {
         let Some(agent) = self.master.agents.get(agent_id) else { return Resources::default() };
-        let mut free = agent.total.clone();
-        free.subtract_present(&agent.used());
-        for offer in self.master.offers.values().filter(|offer| offer.agent_id == agent_id) {
+        let mut free = agent.unused().clone();
+        for offer in offers.iter().filter_map(|offer_id| self.master.offers.get(offer_id)) {
             free.subtract_present(offer.resources.iter());
         }
         free

@@ -9,6 +9,8 @@
 //!
 //! Invariant: an agent's id, reservations and volumes survive everything but a wipe.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_proto::v1;
@@ -116,8 +118,8 @@ impl Cluster {
         let Some(known) = self.master.agents.get_mut(agent_id) else { return };
         let is_meant = |of: &str| only.is_none_or(|only| only == of);
         known.executors.retain(|(of, _), _| !is_meant(of));
-        let (lost, kept) = std::mem::take(&mut known.tasks).into_iter().partition(|((of, _), _)| is_meant(of));
-        known.tasks = kept;
+        let (lost, kept) = std::mem::take(&mut *known.tasks).into_iter().partition(|((of, _), _)| is_meant(of));
+        *known.tasks = kept;
         let lost: std::collections::BTreeMap<(String, String), v1::Task> = lost;
         let unreachable_time = (state == TaskState::TaskUnreachable).then(|| self.time_info(self.now));
         for ((framework_id, task_id), mut task) in lost {
@@ -249,7 +251,7 @@ impl Cluster {
         fresh.running = false;
         fresh.register_at = None;
         fresh.partitioned = self.agents[agent].partitioned;
-        let old = std::mem::replace(&mut self.agents[agent], fresh);
+        let old = std::mem::replace(&mut *self.agents[agent], fresh);
         for volume in old.volumes.into_keys() {
             self.emit(Output::DestroyVolume { agent, volume });
         }
@@ -391,12 +393,13 @@ impl Cluster {
     fn add_master_agent(&mut self, agent: AgentIndex, agent_id: &str) {
         let known = MasterAgent {
             index: agent,
-            total: self.agents[agent].total.clone(),
+            total: self.agents[agent].total.clone().into(),
             connected: true,
-            tasks: std::collections::BTreeMap::new(),
-            executors: std::collections::BTreeMap::new(),
-            operations: std::collections::BTreeMap::new(),
-            pending_kills: std::collections::BTreeMap::new(),
+            tasks: BTreeMap::new().into(),
+            executors: BTreeMap::new().into(),
+            unused: RefCell::default(),
+            operations: BTreeMap::new(),
+            pending_kills: BTreeMap::new(),
             unreachable_at: None,
             registered_at: self.now,
             reregistered_at: None,
@@ -441,9 +444,9 @@ impl Cluster {
         known.connected = true;
         known.unreachable_at = None;
         known.reregistered_at = Some(now);
-        known.total = total;
-        known.executors = executors;
-        let before = std::mem::take(&mut known.tasks);
+        *known.total = total;
+        *known.executors = executors;
+        let before = std::mem::take(&mut *known.tasks);
         let kills = std::mem::take(&mut known.pending_kills);
         for (key, mut task) in tasks {
             if let Some(old) = before.get(&key) {

@@ -6,6 +6,7 @@
 //! Invariant: a framework has at most one connection; its stream id changes with every subscription.
 //! Invariant: what a disconnected framework would have been sent is lost; only agents repeat their updates.
 
+use std::cell::{Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use mainstay_proto::v1::{self, scheduler};
 
 use super::allocator::{Filter, Offer};
 use super::resources::{self, Resources};
+use super::versioned::Versioned;
 use super::{AgentIndex, Cluster, Output, validation};
 
 use scheduler::call::Type as CallType;
@@ -72,12 +74,14 @@ pub(super) struct Connection {
 pub(super) struct MasterAgent {
     pub(super) index: AgentIndex,
     /// Everything it has, dynamic reservations and volumes included.
-    pub(super) total: Resources,
+    pub(super) total: Versioned<Resources>,
     pub(super) connected: bool,
     /// By framework id and task id; terminal ones stay until acknowledged.
-    pub(super) tasks: BTreeMap<(String, String), v1::Task>,
+    pub(super) tasks: Versioned<BTreeMap<(String, String), v1::Task>>,
     /// By framework id and executor id.
-    pub(super) executors: BTreeMap<(String, String), v1::ExecutorInfo>,
+    pub(super) executors: Versioned<BTreeMap<(String, String), v1::ExecutorInfo>>,
+    /// What was last found to be unused, with the versions that it was made of.
+    pub(super) unused: RefCell<Option<([u64; 3], Resources)>>,
     /// Operations with feedback, by uuid, that are pending or not acknowledged.
     pub(super) operations: BTreeMap<Vec<u8>, v1::Operation>,
     /// KILL calls that wait for the agent to come back.
@@ -151,17 +155,28 @@ impl Framework {
 impl MasterAgent {
     /// What tasks and executors use now.
     pub(super) fn used(&self) -> Vec<v1::Resource> {
+        self.used_as_sent().map(resources::upgraded).collect()
+    }
+
+    /// The same in the format of its framework.
+    fn used_as_sent(&self) -> impl Iterator<Item = &v1::Resource> {
         let tasks = self.tasks.values().filter(|task| !super::updates::is_terminal(task.state()));
         let of_tasks = tasks.flat_map(|task| &task.resources);
-        let of_executors = self.executors.values().flat_map(|executor| &executor.resources);
-        of_tasks
-            .chain(of_executors)
-            .cloned()
-            .map(|mut one| {
-                resources::upgrade(&mut one);
-                one
-            })
-            .collect()
+        of_tasks.chain(self.executors.values().flat_map(|executor| &executor.resources))
+    }
+
+    /// What no task and no executor uses. Worked out again only when one of them has changed.
+    pub(super) fn unused(&self) -> Ref<'_, Resources> {
+        let now = [self.total.version(), self.tasks.version(), self.executors.version()];
+        let is_known = self.unused.borrow().as_ref().is_some_and(|(at, _)| *at == now);
+        if !is_known {
+            let unused = self.total.without(self.used_as_sent());
+            self.unused.replace(Some((now, unused)));
+        }
+        Ref::map(self.unused.borrow(), |known| match known {
+            Some((_, unused)) => unused,
+            None => unreachable!("it was made above"),
+        })
     }
 }
 

@@ -387,7 +387,7 @@ impl Cluster {
 
     /// What each task that the master knows under an executor says of sharing cgroups.
     fn shares_cgroups(&self, pool: &Pool, executor_id: &str) -> Vec<bool> {
-        let tasks = self.master.agents.get(&pool.agent_id).into_iter().flat_map(|agent| &agent.tasks);
+        let tasks = self.master.agents.get(&pool.agent_id).into_iter().flat_map(|agent| agent.tasks.iter());
         let of_executor = tasks.filter(|((framework, _), task)| {
             *framework == pool.framework_id && task.executor_id.as_ref().is_some_and(|id| id.value == executor_id)
         });

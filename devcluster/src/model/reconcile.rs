@@ -18,7 +18,7 @@ impl Cluster {
         if !tasks.is_empty() {
             return;
         }
-        let known = self.master.agents.values().flat_map(|agent| &agent.tasks);
+        let known = self.master.agents.values().flat_map(|agent| agent.tasks.iter());
         let answers: Vec<v1::TaskStatus> =
             known.filter(|((of, _), _)| of == framework_id).map(|(_, task)| self.answer_of(task)).collect();
         for status in answers {

@@ -6,8 +6,10 @@
 //! format and the allocation exist only at the border (`upgrade`, `downgrade`, `allocate`).
 //! Invariant: scalars count in thousandths; entries of one kind are merged unless they are indivisible.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::hash::{Hash as _, Hasher};
 
 use mainstay_proto::v1::{self, Resource};
 
@@ -16,8 +18,17 @@ use v1::resource::reservation_info::Type as ReservationType;
 use v1::value::Type as ValueType;
 
 /// A list of resources, merged where Mesos merges.
+///
+/// An agent with many pods has some thousand entries, nearly all of them reservations of their own: they are found by their keys.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Resources(Vec<Resource>);
+pub struct Resources {
+    entries: Vec<Resource>,
+    /// Of each entry.
+    keys: Vec<Key>,
+}
+
+/// Equal for resources of one kind, different for most others. Allocations do not count.
+type Key = u64;
 
 impl Resources {
     /// Merges a list.
@@ -29,17 +40,24 @@ impl Resources {
 
     /// The entries.
     pub fn iter(&self) -> std::slice::Iter<'_, Resource> {
-        self.0.iter()
+        self.entries.iter()
     }
 
     /// The entries, as messages hold them.
     pub fn to_vec(&self) -> Vec<Resource> {
-        self.0.clone()
+        self.entries.clone()
     }
 
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
+    }
+
+    /// The first entry of a resource's kind for which `is_it` holds.
+    fn position(&self, key: Key, resource: &Resource, is_it: impl Fn(&Resource) -> bool) -> Option<usize> {
+        let is_found =
+            |(of_entry, entry): (&Key, &Resource)| *of_entry == key && is_same_kind(entry, resource) && is_it(entry);
+        self.keys.iter().zip(&self.entries).position(is_found)
     }
 
     /// Adds one resource.
@@ -47,13 +65,15 @@ impl Resources {
         if is_empty(&resource) {
             return;
         }
+        let key = key_of(&resource);
         if !is_indivisible(&resource)
-            && let Some(entry) = self.0.iter_mut().find(|entry| is_same_kind(entry, &resource))
+            && let Some(index) = self.position(key, &resource, |_| true)
         {
-            add_value(entry, &resource);
+            add_value(&mut self.entries[index], &resource);
             return;
         }
-        self.0.push(resource);
+        self.entries.push(resource);
+        self.keys.push(key);
     }
 
     /// Adds every resource of a list.
@@ -68,23 +88,49 @@ impl Resources {
         if is_empty(resource) {
             return true;
         }
-        let found = self.0.iter().position(|entry| is_same_kind(entry, resource) && value_contains(entry, resource));
+        let found = self.position(key_of(resource), resource, |entry| value_contains(entry, resource));
         let Some(index) = found else { return false };
-        subtract_value(&mut self.0[index], resource);
-        if is_empty(&self.0[index]) {
-            self.0.remove(index);
-        }
+        self.subtract_at(index, resource);
         true
+    }
+
+    /// Takes from one entry; returns whether it was used up, and is gone.
+    fn subtract_at(&mut self, index: usize, resource: &Resource) -> bool {
+        subtract_value(&mut self.entries[index], resource);
+        let is_used_up = is_empty(&self.entries[index]);
+        if is_used_up {
+            self.entries.remove(index);
+            self.keys.remove(index);
+        }
+        is_used_up
     }
 
     /// Takes a list out, all or nothing.
     pub fn subtract_all(&mut self, list: &[Resource]) -> bool {
-        let mut rest = self.clone();
-        let whole = list.iter().all(|resource| rest.subtract(resource));
-        if whole {
-            *self = rest;
+        let mut taken: Vec<(usize, Resource, bool)> = Vec::with_capacity(list.len());
+        for resource in list.iter().filter(|resource| !is_empty(resource)) {
+            let found = self.position(key_of(resource), resource, |entry| value_contains(entry, resource));
+            let Some(index) = found else {
+                self.put_back(taken);
+                return false;
+            };
+            let before = self.entries[index].clone();
+            let is_used_up = self.subtract_at(index, resource);
+            taken.push((index, before, is_used_up));
         }
-        whole
+        true
+    }
+
+    /// Makes entries what they were before they were taken from, one after the other.
+    fn put_back(&mut self, taken: Vec<(usize, Resource, bool)>) {
+        for (index, before, is_used_up) in taken.into_iter().rev() {
+            if is_used_up {
+                self.keys.insert(index, key_of(&before));
+                self.entries.insert(index, before);
+            } else {
+                self.entries[index] = before;
+            }
+        }
     }
 
     /// Takes out whatever of the list is there.
@@ -94,11 +140,45 @@ impl Resources {
         }
     }
 
+    /// What is left without whatever of the list is there. The list may be as messages hold it: allocated, and in the older format.
+    pub fn without<'a>(&self, list: impl IntoIterator<Item = &'a Resource>) -> Self {
+        let mut order: Vec<(Key, usize)> = self.keys.iter().enumerate().map(|(at, key)| (*key, at)).collect();
+        order.sort_unstable();
+        let mut entries: Vec<Option<Cow<'_, Resource>>> =
+            self.entries.iter().map(|entry| Some(Cow::Borrowed(entry))).collect();
+        for resource in list {
+            let is_old = resource.role.is_some() || resource.reservation.is_some();
+            let resource = if is_old { Cow::Owned(upgraded(resource)) } else { Cow::Borrowed(resource) };
+            if is_empty(&resource) {
+                continue;
+            }
+            let key = key_of(&resource);
+            let from = order.partition_point(|(of_entry, _)| *of_entry < key);
+            let alike = order.iter().skip(from).take_while(|(of_entry, _)| *of_entry == key);
+            for (_, at) in alike {
+                let Some(entry) = &mut entries[*at] else { continue };
+                if !is_same_unallocated(entry, &resource) || !value_contains(entry, &resource) {
+                    continue;
+                }
+                // Most are used as a whole, and need not be copied for that.
+                if value_contains(&resource, entry) {
+                    entries[*at] = None;
+                } else {
+                    subtract_value(entry.to_mut(), &resource);
+                }
+                break;
+            }
+        }
+        let left = entries.into_iter().zip(&self.keys).filter_map(|(entry, key)| Some((entry?.into_owned(), *key)));
+        let (entries, keys) = left.unzip();
+        Self { entries, keys }
+    }
+
     /// Whether a list is wholly there.
     pub fn contains_all(&self, list: &[Resource]) -> bool {
         match list {
             [] => true,
-            [one] => is_empty(one) || self.0.iter().any(|entry| is_same_kind(entry, one) && value_contains(entry, one)),
+            [one] => is_empty(one) || self.position(key_of(one), one, |entry| value_contains(entry, one)).is_some(),
             many => self.clone().subtract_all(many),
         }
     }
@@ -107,12 +187,14 @@ impl Resources {
     ///
     /// Units: thousandths.
     pub fn scalar(&self, name: &str) -> i64 {
-        self.0.iter().filter(|entry| entry.name == name).map(scalar_millis).sum()
+        self.entries.iter().filter(|entry| entry.name == name).map(scalar_millis).sum()
     }
 
     /// The entries for which `keep` holds.
     pub fn filter(&self, keep: impl Fn(&Resource) -> bool) -> Self {
-        Self(self.0.iter().filter(|entry| keep(entry)).cloned().collect())
+        let kept = self.entries.iter().zip(&self.keys).filter(|(entry, _)| keep(entry));
+        let (entries, keys) = kept.map(|(entry, key)| (entry.clone(), *key)).unzip();
+        Self { entries, keys }
     }
 }
 
@@ -130,7 +212,36 @@ impl IntoIterator for Resources {
     type IntoIter = std::vec::IntoIter<Resource>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.entries.into_iter()
+    }
+}
+
+/// Made of what tells most resources apart: their name, their volume and the labels of their reservations.
+fn key_of(resource: &Resource) -> Key {
+    let mut hasher = Mixer(0);
+    (&resource.name, resource.reservations.len(), persistence_id(resource)).hash(&mut hasher);
+    for layer in &resource.reservations {
+        layer.role().hash(&mut hasher);
+        // Labels are a set: their order, and how often one is given, must not count.
+        labels(layer).max().hash(&mut hasher);
+        labels(layer).min().hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Quick rather than strong: what hash to the same are compared all the same.
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let word = chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -248,6 +359,13 @@ pub fn upgrade(resource: &mut Resource) {
     resource.reservations.push(layer);
 }
 
+/// The same for one that stays as it is.
+pub fn upgraded(resource: &Resource) -> Resource {
+    let mut resource = resource.clone();
+    upgrade(&mut resource);
+    resource
+}
+
 /// The resource for a framework without RESERVATION_REFINEMENT; `None` when that format cannot say it.
 pub fn downgrade(resource: &Resource) -> Option<Resource> {
     let mut old = resource.clone();
@@ -276,12 +394,16 @@ pub fn allocate(mut resource: Resource, role: &str) -> Resource {
 
 /// Whether two resources differ in nothing but their amount.
 pub fn is_same_kind(a: &Resource, b: &Resource) -> bool {
+    allocation_role(a) == allocation_role(b) && is_same_unallocated(a, b)
+}
+
+/// The same, whatever they are allocated to.
+fn is_same_unallocated(a: &Resource, b: &Resource) -> bool {
     a.name == b.name
         && a.r#type == b.r#type
         && a.provider_id == b.provider_id
         && a.revocable.is_some() == b.revocable.is_some()
         && a.shared.is_some() == b.shared.is_some()
-        && allocation_role(a) == allocation_role(b)
         && a.disk.is_some() == b.disk.is_some()
         && persistence_id(a) == persistence_id(b)
         && disk_source(a) == disk_source(b)
@@ -297,7 +419,7 @@ pub fn is_equal(a: &Resource, b: &Resource) -> bool {
 /// Whether two lists hold the same resources, however they are cut into entries.
 pub fn are_equal(a: &[Resource], b: &[Resource]) -> bool {
     let (a, b) = (Resources::new(a.iter().cloned()), Resources::new(b.iter().cloned()));
-    a.0.len() == b.0.len() && a.iter().all(|one| b.iter().any(|other| is_equal(one, other)))
+    a.entries.len() == b.entries.len() && a.iter().all(|one| b.iter().any(|other| is_equal(one, other)))
 }
 
 /// The role a resource says it is allocated to.
@@ -306,12 +428,14 @@ pub fn allocation_role(resource: &Resource) -> Option<&str> {
 }
 
 fn is_same_reservation(a: &v1::resource::ReservationInfo, b: &v1::resource::ReservationInfo) -> bool {
-    a.r#type == b.r#type && a.role == b.role && a.principal == b.principal && label_set(a) == label_set(b)
+    // A set of labels; few, so that looking through them costs less than making one.
+    let is_within = |a, b| labels(a).all(|label| labels(b).any(|other| other == label));
+    a.r#type == b.r#type && a.role == b.role && a.principal == b.principal && is_within(a, b) && is_within(b, a)
 }
 
-fn label_set(info: &v1::resource::ReservationInfo) -> BTreeSet<(&str, Option<&str>)> {
+fn labels(info: &v1::resource::ReservationInfo) -> impl Iterator<Item = (&str, Option<&str>)> {
     let labels = info.labels.iter().flat_map(|labels| &labels.labels);
-    labels.map(|label| (label.key.as_str(), label.value.as_deref())).collect()
+    labels.map(|label| (label.key.as_str(), label.value.as_deref()))
 }
 
 fn is_empty(resource: &Resource) -> bool {
@@ -550,7 +674,54 @@ mod tests {
         assert!(!is_allocatable_to(&resource, "a") && !is_allocatable_to(&resource, "a/bc"));
     }
 
+    /// Some resources that are alike in this and that.
+    fn any_resource() -> impl Strategy<Value = Resource> {
+        let scalar = (0_u8..2, 1_u32..5, 0_u8..4, any::<bool>()).prop_map(|(name, amount, label, is_allocated)| {
+            let plain = scalar(["cpus", "disk"][usize::from(name)], f64::from(amount));
+            let mut one = if label == 0 { plain } else { reserved(plain, "r", &label.to_string()) };
+            if label == 3 && one.name == "disk" {
+                one.disk = Some(Box::new(v1::resource::DiskInfo {
+                    persistence: Some(Box::new(v1::resource::disk_info::Persistence {
+                        id: "v".into(),
+                        principal: None,
+                    })),
+                    ..Default::default()
+                }));
+            }
+            if is_allocated { allocate(one, "r") } else { one }
+        });
+        let ports = (1_u64..9, 0_u64..4).prop_map(|(begin, more)| ranges("ports", &[(begin, begin + more)]));
+        prop_oneof![3 => scalar, 1 => ports]
+    }
+
     proptest! {
+        #[test]
+        fn what_is_left_is_the_same_whether_taken_at_once_or_one_after_the_other(
+            has in proptest::collection::vec(any_resource(), 0..12),
+            takes in proptest::collection::vec(any_resource(), 0..12),
+        ) {
+            let pool = Resources::new(has.iter().map(upgraded));
+            let mut rest = pool.clone();
+            rest.subtract_present(&takes.iter().map(upgraded).collect::<Vec<_>>());
+            let old = takes.iter().map(|one| allocate(downgrade(one).expect("one layer at most"), "r"));
+            prop_assert_eq!(&pool.without(&old.collect::<Vec<_>>()), &rest);
+            prop_assert_eq!(&pool.without(&takes), &rest);
+        }
+
+        #[test]
+        fn what_cannot_be_taken_as_a_whole_stays_as_it_was(
+            has in proptest::collection::vec(any_resource(), 0..12),
+            takes in proptest::collection::vec(any_resource(), 0..6),
+        ) {
+            let before = Resources::new(has);
+            let mut after = before.clone();
+            let mut one_by_one = before.clone();
+            let is_whole = takes.iter().all(|one| one_by_one.subtract(one));
+            prop_assert_eq!(before.contains_all(&takes), is_whole);
+            prop_assert_eq!(after.subtract_all(&takes), is_whole);
+            prop_assert_eq!(after, if is_whole { one_by_one } else { before });
+        }
+
         #[test]
         fn subtracting_what_was_added_gives_the_rest_back(
             base in proptest::collection::vec((0u64..60, 0u64..6), 0..5),

@@ -142,11 +142,8 @@ impl Cluster {
     /// What of an agent no task and no executor uses, reserved or not; offers that are out do not count.
     pub fn unused(&self, agent: AgentIndex) -> Vec<v1::Resource> {
         let known = self.agents[agent].id.as_ref().and_then(|id| self.master.agents.get(id));
-        let mut unused = self.agents[agent].total.clone();
-        for resource in known.into_iter().flat_map(super::master::MasterAgent::used) {
-            unused.subtract(&resource);
-        }
-        unused.to_vec()
+        let used = known.map(super::master::MasterAgent::used).unwrap_or_default();
+        self.agents[agent].total.without(&used).to_vec()
     }
 
     /// The persistent volumes that exist.
