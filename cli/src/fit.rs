@@ -13,6 +13,7 @@ pub(crate) mod report;
 mod scout;
 mod world;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_devcluster::model::resources;
@@ -84,15 +85,24 @@ pub(crate) struct Volume {
     pub(crate) root: Option<String>,
 }
 
-/// What is left on an agent for the service's role.
+/// What is left on an agent for the service.
 #[derive(Debug)]
 pub(crate) struct Left {
     /// The agent.
     pub(crate) hostname: String,
     /// Whether a pod landed there.
     pub(crate) is_used: bool,
+    /// For the service's own role: what nobody has reserved included.
+    pub(crate) own: Amounts,
+    /// What is reserved for other roles of its pods, by role; none where nothing is.
+    pub(crate) reserved: BTreeMap<String, Amounts>,
+}
+
+/// Resources in sums.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amounts {
     /// Sums by name.
-    pub(crate) amounts: BTreeMap<String, Scalar>,
+    pub(crate) sums: BTreeMap<String, Scalar>,
     /// Ports, sorted.
     pub(crate) ports: Vec<(u64, u64)>,
     /// Whole disks: root and size.
@@ -121,7 +131,7 @@ pub(crate) fn fit(service: &Service, agents: &[AgentConfig], region: Option<&str
     let mut notes = Vec::new();
     let master = master_domain(agents, region, &mut notes)?;
     let mut sorted = agents.to_vec();
-    sorted.sort_by(|a, b| a.hostname.cmp(&b.hostname));
+    sorted.sort_by(|a, b| by_number(&a.hostname, &b.hostname));
     let instances: u64 = service.spec.pods.iter().map(|pod| u64::from(pod.count)).sum();
     let size = (sorted.len() as u64).saturating_mul(instances.max(1));
     let tries = if sorted.len() < 2 { 1 } else { (LARGE / size.max(1)).clamp(2, ORDERS) };
@@ -139,7 +149,7 @@ pub(crate) fn fit(service: &Service, agents: &[AgentConfig], region: Option<&str
         orders.0 += 1;
         let is_fitting = outcome.pods.iter().all(Pod::fits);
         orders.1 += u64::from(is_fitting);
-        outcome.left.sort_by(|a, b| a.hostname.cmp(&b.hostname));
+        outcome.left.sort_by(|a, b| by_number(&a.hostname, &b.hostname));
         let is_better = shown.as_ref().is_none_or(|shown| !is_fitting && shown.pods.iter().all(Pod::fits));
         if is_better {
             shown = Some(outcome);
@@ -174,6 +184,39 @@ fn never_offered(agents: &[AgentConfig], names: &BTreeSet<String>, master: Optio
         format!("not offered: {}{more}, {reason}", names.into_iter().take(NAMED).collect::<Vec<_>>().join(", "))
     };
     reasons.into_iter().map(note).collect()
+}
+
+/// As people count: `w-2` before `w-10`.
+fn by_number(one: &str, other: &str) -> Ordering {
+    let (mut a, mut b) = (one, other);
+    loop {
+        let (ordering, rest_a, rest_b) = match (digits(a), digits(b)) {
+            (0, 0) => {
+                let (mut of_a, mut of_b) = (a.chars(), b.chars());
+                match (of_a.next(), of_b.next()) {
+                    (Some(x), Some(y)) => (x.cmp(&y), of_a.as_str(), of_b.as_str()),
+                    // Leading zeros apart they are the same.
+                    (None, None) => return one.cmp(other),
+                    (x, y) => return x.cmp(&y),
+                }
+            }
+            (0, _) | (_, 0) => return a.cmp(b),
+            (in_a, in_b) => {
+                let ((x, rest_a), (y, rest_b)) = (a.split_at(in_a), b.split_at(in_b));
+                let (x, y) = (x.trim_start_matches('0'), y.trim_start_matches('0'));
+                (x.len().cmp(&y.len()).then_with(|| x.cmp(y)), rest_a, rest_b)
+            }
+        };
+        if ordering.is_ne() {
+            return ordering;
+        }
+        (a, b) = (rest_a, rest_b);
+    }
+}
+
+/// How many digits a text begins with.
+fn digits(text: &str) -> usize {
+    text.bytes().take_while(u8::is_ascii_digit).count()
 }
 
 /// The agents in another order, always the same one for the same number; number 0 leaves them as they are.

@@ -87,11 +87,32 @@ impl<'n> Problems<'n> {
     }
 }
 
-/// Reads a file.
+/// What a reader can use, for messages about files that hold nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Agents alone.
+    Agents,
+    /// Offers, or agents that would make them.
+    Offers,
+}
+
+impl Wanted {
+    const fn expected(self) -> &'static str {
+        match self {
+            Self::Agents => "expected a list of agents (docs/cli.md), or the answer of a master at /master/slaves",
+            Self::Offers => {
+                "expected a list of agents (docs/cli.md), the answer of a master at /master/slaves, or recorded offers"
+            }
+        }
+    }
+}
+
+/// Reads a file; `-` is standard input.
 ///
 /// Errors: every problem found, a line each.
-pub(crate) fn read(path: &Path) -> Result<Read, String> {
-    let name = path.display().to_string();
+pub(crate) fn read(path: &Path, wanted: Wanted) -> Result<Read, String> {
+    let is_stdin = path == Path::new("-");
+    let name = if is_stdin { "<stdin>".to_owned() } else { path.display().to_string() };
     let cannot = |why: &dyn std::fmt::Display| format!("cannot read {name}: {why}");
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => cannot(&"there is no such file"),
@@ -99,23 +120,35 @@ pub(crate) fn read(path: &Path) -> Result<Read, String> {
         _ => cannot(&error),
     };
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
+    let from: Box<dyn io::Read> =
+        if is_stdin { Box::new(io::stdin().lock()) } else { Box::new(File::open(path).map_err(failed)?) };
     // One more byte than allowed tells whether there are more; an endless device ends here.
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    from.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(cannot(&format!("it is larger than {MAX_BYTES} bytes")));
     }
     let text = String::from_utf8(bytes).map_err(|error| cannot(&format!("it is not text: {error}")))?;
-    parse(&name, &text)
+    parse(&name, &text, wanted)
+}
+
+/// Standard input can be read once.
+///
+/// Errors: both files are it.
+pub(crate) fn at_most_one_stdin(one: &str, first: &Path, other: &str, second: &Path) -> Result<(), String> {
+    let stdin = Path::new("-");
+    if first == stdin && second == stdin {
+        return Err(format!("{one} and {other} are both -; only one of them can be standard input"));
+    }
+    Ok(())
 }
 
 /// Reads the text of a file.
 ///
 /// Errors: every problem found, a line each.
-pub(crate) fn parse(name: &str, text: &str) -> Result<Read, String> {
+pub(crate) fn parse(name: &str, text: &str, wanted: Wanted) -> Result<Read, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
-        return Err(format!("{name}: the file is empty; {EXPECTED}"));
+        return Err(format!("{name}: the file is empty; {}", wanted.expected()));
     }
     let begins_like_json = text.trim_start().starts_with(['{', '[']);
     let json = if begins_like_json { serde_json::from_str::<Value>(text) } else { Ok(Value::Null) };
@@ -124,16 +157,12 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Read, String> {
         Ok(value) if value.get("slaves").is_some() => return master::read(name, value),
         _ => {}
     }
-    agents::read(name, text).map_err(|problems| match json {
+    agents::read(name, text, wanted).map_err(|problems| match json {
         // It was meant to be JSON, so that is what is wrong with it.
         Err(error) => format!("{name}:{}:{}: not JSON: {}", error.line(), error.column().max(1), why(&error)),
         Ok(_) => problems,
     })
 }
-
-/// What a file may be, for messages.
-const EXPECTED: &str =
-    "expected a list of agents (docs/cli.md), the answer of a master at /master/slaves, or recorded offers";
 
 /// The reader's message without the place at its end.
 fn why(error: &serde_json::Error) -> String {

@@ -307,3 +307,55 @@ fn what_cannot_be_used_is_said_with_its_place() {
     said.push_str(&folder.run(&["fit", "absent.yml", "--agents", "."]));
     insta::assert_snapshot!(said);
 }
+
+/// What a role has left is for the pods that go to that role, and for nobody else.
+#[test]
+fn what_is_left_is_told_by_role_and_in_the_order_of_numbers() {
+    let spec = "\
+name: edges
+pods:
+  edge:
+    count: 2
+    pre-reserved-role: slow
+    placement: '[[\"hostname\", \"UNIQUE\"]]'
+    tasks:
+      server: {goal: RUNNING, cmd: run, cpus: 1, memory: 512}
+";
+    let agents = "\
+- {hostname: w, count: 120, cpus: 2, mem: 1024, disk: 1000}
+- {hostname: e, count: 2, cpus: 2, mem: 1024, disk: 1000, roles: {slow: {cpus: 4, mem: 2048, disk: 1000}}}
+- {hostname: other, cpus: 1, mem: 1024, disk: 1000}
+";
+    let folder = Folder::new(&[("svc.yml", spec), ("agents.yml", agents)]);
+    insta::assert_snapshot!(folder.run(&["fit", "svc.yml", "--agents", "agents.yml"]));
+}
+
+#[test]
+fn one_instance_fits_or_not_and_agents_that_are_not_offered_do_not_count() {
+    let spec =
+        "name: one\npods:\n  p:\n    count: 1\n    tasks:\n      t: {goal: RUNNING, cmd: run, cpus: 9, memory: 32}\n";
+    let agents = "\
+- {hostname: a, cpus: 4, mem: 4096, disk: 9000}
+- {hostname: g, cpus: 40, mem: 4096, disk: 9000, gpus: 1}
+";
+    let folder = Folder::new(&[("svc.yml", spec), ("agents.yml", agents)]);
+    let said = folder.run(&["fit", "svc.yml", "--agents", "agents.yml"]);
+    assert!(said.contains("one: 0 of 1 pod instance fits on 1 agent, 1 more is never offered\n"), "{said}");
+}
+
+#[test]
+fn one_of_both_files_may_be_standard_input() {
+    let folder = Folder::new(&[("svc.yml", TWO_PODS), ("agents.yml", AGENTS)]);
+    let count = ["--env", "DATA_COUNT=2"];
+    let answer = |said: &str| said.split_once('\n').unwrap().1.to_owned();
+    let wanted = answer(&folder.run(&[&["fit", "svc.yml", "--agents", "agents.yml"][..], &count].concat()));
+    assert!(wanted.contains("3 of 3 pod instances fit"), "{wanted}");
+    let agents_fed = folder.run_fed(&[&["fit", "svc.yml", "--agents", "-"][..], &count].concat(), Some("agents.yml"));
+    assert_eq!(answer(&agents_fed), wanted);
+    let spec_fed = folder.run_fed(&[&["fit", "-", "--agents", "agents.yml"][..], &count].concat(), Some("svc.yml"));
+    assert_eq!(answer(&spec_fed), wanted);
+    let both = folder.run_fed(&["fit", "-", "--agents", "-"], Some("svc.yml"));
+    assert!(both.contains("SPEC and --agents are both -; only one of them can be standard input"), "{both}");
+    let bad = folder.run_fed(&["fit", "svc.yml", "--agents", "-", "--env", "DATA_COUNT=2"], None);
+    assert!(bad.contains("<stdin>: the file is empty; expected a list of agents"), "{bad}");
+}

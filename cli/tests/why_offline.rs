@@ -130,3 +130,23 @@ fn pods_stay_in_the_region_of_the_master() {
     }
     insta::assert_snapshot!(said);
 }
+
+/// As if there were none: what is said of no offers is no answer to a question about these.
+#[test]
+fn offers_to_other_roles_are_said_to_be_of_no_use() {
+    let all = ask(&OFFERS.replace("two-pods-role", "others"), &["proxy"]);
+    assert!(
+        all.contains(
+            "offers.json: the offers were made to the role others, the service has the role two-pods-role; none of them says anything about it"
+        ),
+        "{all}"
+    );
+    assert!(!all.contains("none has come yet"), "{all}");
+    let first = OFFERS.replacen(
+        "\"allocation_info\": {\"role\": \"two-pods-role\"},",
+        "\"allocation_info\": {\"role\": \"others\"},",
+        1,
+    );
+    let some = ask(&first, &["proxy"]);
+    assert!(some.contains("1 of 3 offers were made to the role others"), "{some}");
+}

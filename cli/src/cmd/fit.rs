@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::author::{self, OK, REFUSED, Sources, UNUSABLE};
 use crate::fit::{self, report};
-use crate::recorded::{self, Recorded};
+use crate::recorded::{self, Recorded, Wanted};
 use crate::service::Service;
 
 /// Says whether and where a service would fit a described cluster, without Mesos.
@@ -15,10 +15,10 @@ use crate::service::Service;
 /// Exit code: 0 when everything fits, 1 when something does not, 2 when a file cannot be used.
 #[derive(Debug, Args)]
 pub(super) struct Fit {
-    /// The service's specification (svc.yml)
+    /// The service's specification (svc.yml); - is standard input
     #[arg(value_name = "SPEC")]
     spec: PathBuf,
-    /// The agents: a list of your own in YAML or JSON, or what a master answers at /master/slaves
+    /// The agents: a list of your own in YAML or JSON, or what a master answers at /master/slaves; - is standard input
     #[arg(long, value_name = "FILE")]
     agents: PathBuf,
     /// Region of the master, where agents name regions; default: the one with most agents
@@ -41,8 +41,9 @@ impl Fit {
     }
 
     fn answer(&self, out: &mut dyn Write, err: &mut dyn Write) -> Result<u8, String> {
+        recorded::at_most_one_stdin("SPEC", &self.spec, "--agents", &self.agents)?;
         let service = Service::load(&self.spec, &self.sources);
-        let read = recorded::read(&self.agents);
+        let read = recorded::read(&self.agents, Wanted::Agents);
         let (service, read) = match (service, read) {
             (Ok(service), Ok(read)) => (service, read),
             (service, read) => {

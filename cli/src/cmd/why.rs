@@ -14,7 +14,7 @@ use mainstay_scheduler::http::v1::placement::to_wire;
 use super::{Context, parse};
 use crate::author::{self, Sources};
 use crate::client::{Error, path};
-use crate::recorded::{self, Master, Recorded};
+use crate::recorded::{self, Master, Recorded, Wanted};
 use crate::service::Service;
 
 /// Why unfinished steps are not placed now, and the smallest change that would let them pass.
@@ -56,9 +56,10 @@ impl Why {
         show(&parse::<Vec<Step>>(&answer)?, context)
     }
 
-    fn offline(&self, offers: &Path, spec: &Path, context: &mut Context<'_>) -> Result<(), Error> {
+    fn offline(&self, recorded_at: &Path, spec: &Path, context: &mut Context<'_>) -> Result<(), Error> {
+        recorded::at_most_one_stdin("--spec", spec, "--offers", recorded_at).map_err(Error::Refused)?;
         let service = Service::load(spec, &self.sources);
-        let read = recorded::read(offers);
+        let read = recorded::read(recorded_at, Wanted::Offers);
         let (service, read) = match (service, read) {
             (Ok(service), Ok(read)) => (service, read),
             (service, read) => {
@@ -83,12 +84,24 @@ impl Why {
                 made.collect::<Result<Vec<_>, _>>()?
             }
         };
-        let other =
-            offers.iter().filter_map(|offer| offer.allocation_role.as_ref()).find(|other| !roles.contains(other));
-        if let Some(other) = other {
-            let has = if roles.len() == 1 { "the role" } else { "the roles" };
-            let note = format!("the offers were made to the role {other}, the service has {has} {}", roles.join(", "));
-            author::tell(context.err, "note", &[note]);
+        let others: Vec<&String> = offers
+            .iter()
+            .filter_map(|offer| offer.allocation_role.as_ref())
+            .filter(|role| !roles.contains(role))
+            .collect();
+        if !others.is_empty() {
+            let names: Vec<&str> =
+                others.iter().map(|role| role.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
+            let of_others = if names.len() == 1 { "the role" } else { "the roles" };
+            let of_service = if roles.len() == 1 { "the role" } else { "the roles" };
+            let (names, roles) = (names.join(", "), roles.join(", "));
+            let text = format!("were made to {of_others} {names}, the service has {of_service} {roles}");
+            // As if there were no offers at all: that would be no answer to what was asked.
+            if others.len() == offers.len() {
+                let file = recorded_at.display();
+                return Err(Error::Refused(format!("{file}: the offers {text}; none of them says anything about it")));
+            }
+            author::tell(context.err, "note", &[format!("{} of {} offers {text}", others.len(), offers.len())]);
         }
         let agents: BTreeSet<_> = offers.iter().map(|offer| (&offer.agent_id, &offer.allocation_role)).collect();
         let older = offers.len() - agents.len();

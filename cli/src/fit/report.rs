@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use mainstay_scheduler::http::v1::placement::to_wire;
 use serde_json::{Value, json};
 
-use super::{Left, Outcome, Place, Pod, Volume};
+use super::{Amounts, Left, Outcome, Place, Pod, Volume};
 
-/// Agents listed in the text; those where something landed come first.
+/// Lines about agents in the text; those where something landed come first.
 const LISTED: usize = 20;
 
 /// Several lines: the verdict, each pod instance, what does not fit and why, what is left.
@@ -23,13 +23,16 @@ pub(crate) fn text(outcome: &Outcome) -> String {
     }
     let mut left: Vec<&Left> = outcome.left.iter().collect();
     left.sort_by_key(|left| !left.is_used);
-    let width = left.iter().take(LISTED).map(|left| left.hostname.chars().count()).max().unwrap_or_default();
+    let lines: Vec<(String, &Left, usize)> = left.chunk_by(|a, b| is_left_alike(a, b)).flat_map(together).collect();
+    let listed = || lines.iter().take(LISTED);
+    let width = listed().map(|(name, ..)| name.chars().count()).max().unwrap_or_default();
     text.push_str("\nleft:");
-    for one in left.iter().take(LISTED) {
-        let _ = write!(text, "\n  {:width$}  {}", one.hostname, amounts(one));
+    for (name, one, _) in listed() {
+        let _ = write!(text, "\n  {name:width$}  {}", left_over(one));
     }
-    if left.len() > LISTED {
-        let _ = write!(text, "\n  and {} more agents (--json has all)", left.len() - LISTED);
+    let more: usize = lines.iter().skip(LISTED).map(|(.., agents)| agents).sum();
+    if more > 0 {
+        let _ = write!(text, "\n  and {} (--json has all)", counted(more, "more agent"));
     }
     text
 }
@@ -38,9 +41,13 @@ fn verdict(outcome: &Outcome) -> String {
     let fitting = outcome.pods.iter().filter(|pod| pod.fits()).count();
     let all = outcome.pods.len();
     let (tried, fit) = outcome.orders;
-    let agents = counted(outcome.left.len(), "agent");
+    let kept_back = outcome.never_offered.len();
+    let mut agents = counted(outcome.left.len().saturating_sub(kept_back), "agent");
+    if kept_back > 0 {
+        let _ = write!(agents, ", {kept_back} more {} never offered", if kept_back == 1 { "is" } else { "are" });
+    }
     let mut text = format!("{}: {fitting} of {} ", outcome.service, counted(all, "pod instance"));
-    let _ = write!(text, "{} on {agents}", if fitting == 1 && all == 1 { "fits" } else { "fit" });
+    let _ = write!(text, "{} on {agents}", if all == 1 { "fits" } else { "fit" });
     if fit > 0 && fit < tried {
         let _ = write!(
             text,
@@ -68,6 +75,23 @@ fn group(pods: &[Pod]) -> Option<(String, &Pod)> {
         [one] => Some((one.name.clone(), one)),
         [first, second] => Some((format!("{}, {}", first.name, second.name), first)),
         [first, .., last] => Some((format!("{} to {}", first.name, last.name), first)),
+    }
+}
+
+/// Whether two agents that follow each other are told of in one: of one kind by their names, untouched, and with the same left.
+fn is_left_alike(a: &Left, b: &Left) -> bool {
+    let kind = |left: &'_ Left| left.hostname.trim_end_matches(|one: char| one.is_ascii_digit()).len();
+    let is_one_kind = kind(a) < a.hostname.len() && a.hostname.get(..kind(a)) == b.hostname.get(..kind(b));
+    is_one_kind && !a.is_used && !b.is_used && a.own == b.own && a.reserved == b.reserved
+}
+
+/// Each line: under which name, what, of how many agents.
+fn together<'l>(alike: &[&'l Left]) -> Vec<(String, &'l Left, usize)> {
+    match alike {
+        [first, _, .., last] => {
+            vec![(format!("{} to {} ({} agents)", first.hostname, last.hostname, alike.len()), *first, alike.len())]
+        }
+        few => few.iter().map(|one| (one.hostname.clone(), *one, 1)).collect(),
     }
 }
 
@@ -101,12 +125,17 @@ fn placed(place: &Place) -> String {
     text
 }
 
-fn amounts(left: &Left) -> String {
+fn left_over(left: &Left) -> String {
+    let reserved = left.reserved.iter().map(|(role, of_role)| format!("; of role {role}: {}", amounts(of_role)));
+    amounts(&left.own) + &reserved.collect::<String>()
+}
+
+fn amounts(left: &Amounts) -> String {
     let mut parts: Vec<String> = ["cpus", "mem", "disk", "gpus"]
         .into_iter()
-        .filter_map(|name| Some(format!("{name} {}", left.amounts.get(name)?)))
+        .filter_map(|name| Some(format!("{name} {}", left.sums.get(name)?)))
         .collect();
-    let others = left.amounts.iter().filter(|(name, _)| !["cpus", "mem", "disk", "gpus"].contains(&name.as_str()));
+    let others = left.sums.iter().filter(|(name, _)| !["cpus", "mem", "disk", "gpus"].contains(&name.as_str()));
     parts.extend(others.map(|(name, amount)| format!("{name} {amount}")));
     if !left.ports.is_empty() {
         let range = |(begin, end): &(u64, u64)| {
@@ -153,10 +182,21 @@ fn volume(volume: &Volume) -> Value {
 }
 
 fn left(left: &Left) -> Value {
-    json!({
-        "agent": left.hostname,
-        "amounts": left.amounts.iter().map(|(name, amount)| (name.clone(), json!(amount.to_f64()))).collect::<serde_json::Map<_, _>>(),
-        "ports": left.ports,
-        "mounts": left.mounts.iter().map(|(root, size)| json!({ "root": root, "sizeMb": size.to_f64() })).collect::<Vec<_>>(),
-    })
+    let reserved = left.reserved.iter().map(|(role, of_role)| (role.clone(), amounts_json(of_role).into()));
+    let mut value = serde_json::Map::new();
+    value.insert("agent".to_owned(), json!(left.hostname));
+    value.extend(amounts_json(&left.own));
+    value.insert("reserved".to_owned(), reserved.collect::<serde_json::Map<_, _>>().into());
+    value.into()
+}
+
+fn amounts_json(left: &Amounts) -> serde_json::Map<String, Value> {
+    let sums = left.sums.iter().map(|(name, amount)| (name.clone(), json!(amount.to_f64())));
+    let mounts = left.mounts.iter().map(|(root, size)| json!({ "root": root, "sizeMb": size.to_f64() }));
+    let entries = [
+        ("amounts", Value::Object(sums.collect())),
+        ("ports", json!(left.ports)),
+        ("mounts", Value::Array(mounts.collect())),
+    ];
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

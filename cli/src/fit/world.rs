@@ -30,7 +30,7 @@ use mainstay_scheduler::spec::Goal;
 use prost::Message as _;
 
 use super::scout::{self, Offers};
-use super::{Left, Outcome, Place, Pod, Volume};
+use super::{Amounts, Left, Outcome, Place, Pod, Volume};
 use crate::service::Service;
 
 /// When nothing has changed for this long nothing will: far above what allocation, launch and checks take.
@@ -288,6 +288,7 @@ impl World {
     }
 
     fn run_until_quiet(&mut self) -> Result<(), String> {
+        let mut version = self.plan().map(|plan| plan.version);
         let mut mark = self.mark();
         let mut changed_at = self.now;
         loop {
@@ -310,6 +311,11 @@ impl World {
                 self.input(Input::Tick)?;
             }
             self.deliver()?;
+            // Without another version of the plan nothing of it has changed.
+            let now = self.plan().map(|plan| plan.version);
+            if std::mem::replace(&mut version, now) == now {
+                continue;
+            }
             let seen = self.mark();
             if seen != mark {
                 mark = seen;
@@ -444,12 +450,15 @@ impl World {
             }
         }
         let used: BTreeSet<&str> = pods.iter().filter_map(|pod| Some(pod.place.as_ref()?.hostname.as_str())).collect();
-        let role = service.settings.role(&service.spec);
+        let own_role = service.settings.role(&service.spec);
+        let mut roles = service.settings.roles(&service.spec);
+        roles.retain(|role| *role != own_role);
+        roles.insert(0, own_role);
         let inside = names
             .iter()
             .enumerate()
-            .map(|(at, name)| left(&self.cluster.unused(at), name, used.contains(name.as_str()), &role));
-        let outside = self.outside.iter().map(|(agent, _)| left(&agent.resources, &agent.hostname, false, &role));
+            .map(|(at, name)| left(&self.cluster.unused(at), name, used.contains(name.as_str()), &roles));
+        let outside = self.outside.iter().map(|(agent, _)| left(&agent.resources, &agent.hostname, false, &roles));
         let is_offered =
             |name: &String| scouted.map_or_else(|| self.offered.contains(name), |offers| offers.contains_key(name));
         let all = names.iter().chain(self.outside.iter().map(|(agent, _)| &agent.hostname));
@@ -481,34 +490,42 @@ impl World {
     }
 }
 
-/// What of these resources the service may still have.
-fn left(resources: &[wire::Resource], hostname: &str, is_used: bool, role: &str) -> Left {
-    let mut left = Left {
-        hostname: hostname.to_owned(),
-        is_used,
-        amounts: BTreeMap::new(),
-        ports: Vec::new(),
-        mounts: Vec::new(),
-    };
-    for resource in resources {
-        if resources::is_dynamically_reserved(resource) || !resources::is_allocatable_to(resource, role) {
-            continue;
+/// What of these resources the service may still have; the first role is its own.
+fn left(resources: &[wire::Resource], hostname: &str, is_used: bool, roles: &[String]) -> Left {
+    let mut left = Left { hostname: hostname.to_owned(), is_used, own: Amounts::default(), reserved: BTreeMap::new() };
+    for resource in resources.iter().filter(|resource| !resources::is_dynamically_reserved(resource)) {
+        let is_for = |role: &&String| resources::is_allocatable_to(resource, role);
+        match roles.iter().find(is_for) {
+            Some(role) if roles.first() == Some(role) => left.own.add(resource),
+            // A pod's role may be one below that of the reservation.
+            Some(role) => {
+                let reserved = resources::reservation_role(resource).unwrap_or(role);
+                left.reserved.entry(reserved.to_owned()).or_default().add(resource);
+            }
+            None => {}
         }
+    }
+    for amounts in left.reserved.values_mut().chain([&mut left.own]) {
+        amounts.ports.sort_unstable();
+        amounts.mounts.sort();
+    }
+    left
+}
+
+impl Amounts {
+    fn add(&mut self, resource: &wire::Resource) {
         let amount = Scalar::from_millis(resources::scalar_millis(resource).max(0) as u64);
         if let Some(ranges) = resource.ranges.as_ref().filter(|_| resource.name == "ports") {
-            left.ports.extend(ranges.range.iter().map(|range| (range.begin, range.end)));
+            self.ports.extend(ranges.range.iter().map(|range| (range.begin, range.end)));
         } else if let Some(source) = resources::disk_source(resource) {
             let mount = source.mount.as_ref().and_then(|mount| mount.root.clone());
             let path = || source.path.as_ref().and_then(|path| path.root.clone());
-            left.mounts.push((mount.or_else(path).unwrap_or_default(), amount));
+            self.mounts.push((mount.or_else(path).unwrap_or_default(), amount));
         } else if resource.scalar.is_some() {
-            let sum = left.amounts.entry(resource.name.clone()).or_default();
+            let sum = self.sums.entry(resource.name.clone()).or_default();
             *sum = sum.plus(amount);
         }
     }
-    left.ports.sort_unstable();
-    left.mounts.sort();
-    left
 }
 
 fn volume(resource: &Resource) -> Option<Volume> {

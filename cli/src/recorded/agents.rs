@@ -14,7 +14,7 @@ use mainstay_proto::v1::{self, Attribute, Resource, value};
 use mainstay_scheduler::spec::Scalar;
 
 use super::tree::{self, Node, Place, Value};
-use super::{EXPECTED, MAX_AGENTS, MAX_RANGES, Problems, Read, Recorded};
+use super::{MAX_AGENTS, MAX_RANGES, Problems, Read, Recorded, Wanted};
 
 /// Ports of an agent that does not name any.
 const DEFAULT_PORTS: (u64, u64) = (31_000, 32_000);
@@ -30,7 +30,7 @@ const MOUNT: [&str; 3] = ["size", "root", "profile"];
 /// Reads the list.
 ///
 /// Errors: every problem, a line each.
-pub(super) fn read(name: &str, text: &str) -> Result<Read, String> {
+pub(super) fn read(name: &str, text: &str, wanted: Wanted) -> Result<Read, String> {
     let mut problems = Problems::new(name);
     let mut list = List { problems: &mut problems, names: BTreeMap::new(), agents: Vec::new() };
     match tree::parse(text) {
@@ -52,9 +52,9 @@ pub(super) fn read(name: &str, text: &str) -> Result<Read, String> {
                     list.agent(item);
                 }
             }
-            _ => list.problem(place, EXPECTED),
+            _ => list.problem(place, wanted.expected()),
         },
-        Ok(Node { value: Value::Scalar(_), place }) => list.problem(place, EXPECTED),
+        Ok(Node { value: Value::Scalar(_), place }) => list.problem(place, wanted.expected()),
         Err((place, problem)) => list.problem(place, &problem),
     }
     let mut agents = list.agents;

@@ -105,7 +105,7 @@ proptest! {
     ) {
         let framework_id = FrameworkId::parse("f").unwrap();
         let text = event(&offers.iter().collect::<Vec<_>>(), Some(&framework_id), region.as_deref()).to_string();
-        let read = parse("offers.json", &text).unwrap();
+        let read = parse("offers.json", &text, Wanted::Offers).unwrap();
         prop_assert!(read.notes.is_empty(), "{:?}", read.notes);
         prop_assert_eq!(read.master, Some(Master { region }));
         let Recorded::Offers(read) = read.what else { panic!("no offers") };
@@ -114,7 +114,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_reader_panic(text in "[\\[\\]{}:,\"a-c0-9&*!|>#\n -]{0,60}") {
-        let _ = parse("f", &text);
+        let _ = parse("f", &text, Wanted::Agents);
     }
 
     #[test]
@@ -125,7 +125,7 @@ proptest! {
         if text.is_char_boundary(at) && text.is_char_boundary(at + 1) {
             text.replace_range(at..=at, &with);
         }
-        let _ = parse("f", &text);
+        let _ = parse("f", &text, Wanted::Agents);
     }
 }
 

@@ -46,17 +46,23 @@ impl Folder {
     }
 
     /// A file in it.
-    #[allow(dead_code, reason = "not every test asks for it")]
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// What was typed, the exit code, standard output and error.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        self.run_fed(arguments, None)
+    }
+
+    /// The same with a file of the folder at standard input.
+    pub(crate) fn run_fed(&self, arguments: &[&str], input: Option<&str>) -> String {
+        let input = input.map(|name| std::fs::File::open(self.path(name)).unwrap());
         let output = Command::new(env!("CARGO_BIN_EXE_mainstay"))
             .args(arguments)
             .current_dir(self.folder.path())
             .env_clear()
+            .stdin(input.map_or_else(std::process::Stdio::null, Into::into))
             .output()
             .unwrap();
         let mut said = format!("$ mainstay {}\n", arguments.join(" "));

@@ -79,8 +79,8 @@ fn plain(line: &str) -> String {
     }
 }
 
-/// A line with `ID` for each UUID and for what counts behind one (`-S0`, `-O8`), `NOW` for a time of the log, and without the numbers of ports that were
-/// chosen.
+/// A line with `ID` for each UUID and for what counts behind one (`-S0`, `-O8`), `NOW` for a time of the log, also where it is told with `at`,
+/// and without the numbers of ports that were chosen.
 fn without_ids(line: &str) -> String {
     let is_time = |word: &str| word.len() == 27 && word.ends_with('Z') && word.as_bytes().get(10) == Some(&b'T');
     let line = match line.split_once(' ') {
@@ -96,6 +96,9 @@ fn without_ids(line: &str) -> String {
             if let Some(number) = behind.strip_prefix("-S").or_else(|| behind.strip_prefix("-O")) {
                 rest = without_number(number);
             }
+        } else if let Some(behind) = rest.strip_prefix(" at ").and_then(without_moment) {
+            plain.push_str(" at NOW");
+            rest = behind;
         } else if let Some(number) = rest.strip_prefix("' is ") {
             plain.push_str("' is ");
             rest = without_number(number);
@@ -105,6 +108,12 @@ fn without_ids(line: &str) -> String {
         }
     }
     plain
+}
+
+/// What follows a moment such as `2026-01-02T03:04:05Z`.
+fn without_moment(text: &str) -> Option<&str> {
+    let (moment, behind) = text.split_at_checked(20)?;
+    (moment.ends_with('Z') && moment.as_bytes().get(10) == Some(&b'T')).then_some(behind)
 }
 
 fn without_number(text: &str) -> &str {
