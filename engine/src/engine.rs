@@ -123,7 +123,7 @@ pub struct Engine {
     /// Offers of an agent that did not show a reservation to release any more.
     unseen: BTreeMap<ResourceId, BTreeMap<String, u32>>,
     /// Reservations a waiting step wants that the last offers of its agent did not show, and how many offers these were.
-    missing: BTreeMap<uuid::Uuid, (BTreeSet<ResourceId>, u32)>,
+    missing: BTreeMap<uuid::Uuid, offers::Missing>,
     /// Whether a stored task cannot be read; then nothing is released.
     is_partly_unreadable: bool,
     outcomes: Arc<Outcomes>,

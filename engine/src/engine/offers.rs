@@ -31,6 +31,16 @@ use crate::task::status::{State, Status};
 use crate::units::{Millis, Timestamp};
 use crate::view::{Outcome, Outcomes};
 
+/// Reservations of a step's pod that its agent offers without.
+#[derive(Debug, Default)]
+pub(super) struct Missing {
+    resources: BTreeSet<ResourceId>,
+    /// Looks in a row that missed just these.
+    count: u32,
+    /// Looks in a row that missed any.
+    looks: u32,
+}
+
 impl Engine {
     pub(super) fn offers(&mut self, offers: Vec<Offer>, now: Timestamp, effects: &mut Effects) {
         effects.journal.push(Entry::OffersReceived { count: offers.len() });
@@ -170,28 +180,31 @@ impl Engine {
 
     /// Somebody took reservations of the pod away: when several offers in a row do not show them, they are given up, and the next ones are made
     /// anew. Nothing is lost with them. A volume is never given up here: what it held is gone for good, and only a replace says that this is known.
-    fn count_missing(&mut self, wanted: &Wanted, missing: BTreeSet<ResourceId>, effects: &mut Effects) {
+    fn count_missing(&mut self, wanted: &Wanted, mut missing: BTreeSet<ResourceId>, effects: &mut Effects) {
+        // No offer shows what a live task uses, however many are asked for.
+        for id in
+            self.state.pod_tasks(&wanted.pod).iter().filter(|task| task.is_live()).flat_map(|task| task.resource_ids())
+        {
+            missing.remove(&id);
+        }
         if missing.is_empty() {
             self.missing.remove(&wanted.step_id);
             return;
         }
-        // The next offer may well show them: it is asked for at once.
-        self.demand.want_revive();
-        let (before, count) = self.missing.entry(wanted.step_id).or_default();
-        *count = if *before == missing { *count + 1 } else { 1 };
-        *before = missing;
-        if *count < MISSING_AFTER_OFFERS {
+        let known = self.missing.entry(wanted.step_id).or_default();
+        known.looks += 1;
+        // The next offer may well show them: it is asked for at once. Not for ever: what an agent has comes in two offers by turns as long as
+        // each is asked for while the other is on its way back.
+        if known.looks <= MISSING_AFTER_OFFERS {
+            self.demand.want_revive();
+        }
+        known.count = if known.resources == missing { known.count + 1 } else { 1 };
+        known.resources = missing;
+        if known.count < MISSING_AFTER_OFFERS {
             return;
         }
-        let Some((mut missing, _)) = self.missing.remove(&wanted.step_id) else { return };
+        let Some(Missing { resources: missing, .. }) = self.missing.remove(&wanted.step_id) else { return };
         let tasks: Vec<Task> = self.state.pod_tasks(&wanted.pod).into_iter().cloned().collect();
-        // No offer shows what a live task uses.
-        for id in tasks.iter().filter(|task| task.is_live()).flat_map(Task::resource_ids) {
-            missing.remove(&id);
-        }
-        if missing.is_empty() {
-            return;
-        }
         // Should they turn up after all, they are released.
         let given_up = GivenUp::of_pod(&tasks.iter().collect::<Vec<_>>());
         self.state.give_up(given_up.into_iter().filter(|(id, _)| missing.contains(id)), &mut effects.commit);
