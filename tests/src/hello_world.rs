@@ -101,8 +101,15 @@ impl HelloWorld {
     /// The process ids of each server.
     pub fn pids(&self) -> BTreeMap<&'static str, Vec<i32>> {
         // A server's shell starts a `sleep` now and then; the shell itself is the oldest.
-        let oldest =
-            |server| self.mesos.task_processes(server).iter().map(|found| found.pid).min().into_iter().collect();
+        let oldest = |server| {
+            let processes = self.mesos.task_processes(server);
+            processes
+                .into_iter()
+                .min_by_key(|found| (found.started, found.pid))
+                .map(|found| found.pid)
+                .into_iter()
+                .collect()
+        };
         SERVERS.into_iter().map(|server| (server, oldest(server))).collect()
     }
 

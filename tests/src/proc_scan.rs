@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal};
 pub struct Found {
     /// Its process id.
     pub pid: i32,
+    /// When it started, in ticks of the kernel since the machine did. Ids begin anew once they are used up, and tell no order.
+    pub started: u64,
     /// Its command line, arguments separated by blanks.
     pub command: String,
     /// Its environment as it was at its start, `NAME=value` each.
@@ -73,5 +75,23 @@ fn read(pid: i32, needle: &str) -> Option<Found> {
     let cwd = fs::read_link(format!("{folder}/cwd")).unwrap_or_default();
     let is_ours =
         command.iter().chain(&environment).any(|word| word.contains(needle)) || cwd.to_string_lossy().contains(needle);
-    is_ours.then(|| Found { pid, command: command.join(" "), environment })
+    let started = started(&fs::read_to_string(format!("{folder}/stat")).ok()?)?;
+    is_ours.then(|| Found { pid, started, command: command.join(" "), environment })
+}
+
+/// The 22nd field of `/proc/<pid>/stat`; the second is a name in brackets with whatever in it.
+fn started(stat: &str) -> Option<u64> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_knows_when_it_started() {
+        let stat = "12 (a ) b) S 1 12 12 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987 10 11";
+        assert_eq!(started(stat), Some(987));
+        assert_eq!(started("12 (a"), None);
+    }
 }
