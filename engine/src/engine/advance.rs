@@ -222,13 +222,13 @@ impl Engine {
             for (task_id, agent_id) in live {
                 self.kill(task_id, agent_id, "its step launches it anew", now, effects);
             }
-            self.waits(step_id, &name, format!("waits for the end of {}", names.join(", ")), effects);
+            self.waits(step_id, &name, &format!("waits for the end of {}", names.join(", ")), effects);
             prepared.insert(place);
         }
         for place in self.plans_now().waiting.clone() {
             let Some(step) = self.step_at(place).filter(|step| step.wants_launch()) else { continue };
             let (step_id, name) = (step.id, step.name.clone());
-            self.waits(step_id, &name, "waits for recovery to bring back the whole pod".to_owned(), effects);
+            self.waits(step_id, &name, "waits for recovery to bring back the whole pod", effects);
         }
         for place in prepared {
             let Some(plan) = self.plans.get_mut(place.plan) else { continue };

@@ -162,20 +162,27 @@ impl Engine {
         if gone.is_empty() {
             return;
         }
-        let given_up = GivenUp::of_pod(&removed);
-        let holders = removed.iter().filter(|task| task.resource_ids().any(|id| gone.contains(&id)));
-        let holders: Vec<Task> = holders.map(|task| (*task).clone()).collect();
+        self.demand.sweep(now, RELEASE_SWEEP);
+        self.drop_reservations(wanted, gone, "its task is no longer in the specification", effects);
+    }
+
+    /// Takes reservations out of all tasks of the pod and gives them up: those that are offered again are released.
+    fn drop_reservations(
+        &mut self,
+        wanted: &Wanted,
+        gone: BTreeSet<ResourceId>,
+        why: &'static str,
+        effects: &mut Effects,
+    ) {
+        let tasks: Vec<Task> = self.state.pod_tasks(&wanted.pod).into_iter().cloned().collect();
+        let given_up = GivenUp::of_pod(&tasks.iter().collect::<Vec<_>>());
         self.state.give_up(given_up.into_iter().filter(|(id, _)| gone.contains(id)), &mut effects.commit);
-        for task in holders {
-            self.strip(&task, &gone, false, effects);
+        for task in tasks.iter().filter(|task| task.resource_ids().any(|id| gone.contains(&id))) {
+            self.strip(task, &gone, false, effects);
         }
         self.state.confirm_reservations(&wanted.pod, &gone, &mut effects.commit);
-        self.demand.sweep(now, RELEASE_SWEEP);
-        effects.journal.push(Entry::ReservationDropped {
-            pod: wanted.pod.clone(),
-            resources: gone.into_iter().collect(),
-            why: "its task is no longer in the specification",
-        });
+        let resources = gone.into_iter().collect();
+        effects.journal.push(Entry::ReservationDropped { pod: wanted.pod.clone(), resources, why });
     }
 
     /// Somebody took reservations of the pod away: when several offers in a row do not show them, they are given up, and the next ones are made
@@ -203,31 +210,16 @@ impl Engine {
         if known.count < MISSING_AFTER_OFFERS {
             return;
         }
-        let Some(Missing { resources: missing, .. }) = self.missing.remove(&wanted.step_id) else { return };
-        let tasks: Vec<Task> = self.state.pod_tasks(&wanted.pod).into_iter().cloned().collect();
-        // Should they turn up after all, they are released.
-        let given_up = GivenUp::of_pod(&tasks.iter().collect::<Vec<_>>());
-        self.state.give_up(given_up.into_iter().filter(|(id, _)| missing.contains(id)), &mut effects.commit);
-        for task in tasks.iter().filter(|task| task.resource_ids().any(|id| missing.contains(&id))) {
-            self.strip(task, &missing, false, effects);
+        if let Some(Missing { resources: missing, .. }) = self.missing.remove(&wanted.step_id) {
+            self.drop_reservations(wanted, missing, "its agent no longer has it", effects);
         }
-        self.state.confirm_reservations(&wanted.pod, &missing, &mut effects.commit);
-        effects.journal.push(Entry::ReservationDropped {
-            pod: wanted.pod.clone(),
-            resources: missing.into_iter().collect(),
-            why: "its agent no longer has it",
-        });
     }
 
     /// Takes note of why a step that wants an offer waits; told once per change. Returns whether it changed.
     fn waits_for_offer(&mut self, wanted: &Wanted, misfit: Option<&Misfit>, effects: &mut Effects) -> bool {
         if let Some(misfit) = misfit {
             let is_news = self.waits.put_misfit(wanted.step_id, &wanted.step_name, misfit);
-            if is_news {
-                let (step, why) = (wanted.step_name.clone(), misfit.to_string());
-                effects.journal.push(Entry::WaitingForOffers { step, why });
-            }
-            return is_news;
+            return tell_wait(is_news, &wanted.step_name, misfit, effects);
         }
         // A batch of other agents: what is known of those that count holds.
         let is_known = match &wanted.pinned {
@@ -246,19 +238,13 @@ impl Engine {
             None => "waits for an offer".to_owned(),
         };
         let is_news = self.waits.put_unoffered(wanted.step_id, &wanted.step_name, &why);
-        if is_news {
-            effects.journal.push(Entry::WaitingForOffers { step: wanted.step_name.clone(), why });
-        }
-        is_news
+        tell_wait(is_news, &wanted.step_name, &why, effects)
     }
 
     /// Takes note of what else a step waits for; told once per change. Returns whether it changed.
-    pub(super) fn waits(&mut self, step_id: uuid::Uuid, step: &str, why: String, effects: &mut Effects) -> bool {
-        let is_news = self.waits.put(step_id, &why);
-        if is_news {
-            effects.journal.push(Entry::WaitingForOffers { step: step.to_owned(), why });
-        }
-        is_news
+    pub(super) fn waits(&mut self, step_id: uuid::Uuid, step: &str, why: &str, effects: &mut Effects) -> bool {
+        let is_news = self.waits.put(step_id, why);
+        tell_wait(is_news, step, &why, effects)
     }
 
     /// Looks at every offer that is left for one step.
@@ -582,6 +568,14 @@ impl Engine {
             }
         }
     }
+}
+
+/// Tells why a step waits, where that is news; returns whether it was.
+fn tell_wait(is_news: bool, step: &str, why: &impl ToString, effects: &mut Effects) -> bool {
+    if is_news {
+        effects.journal.push(Entry::WaitingForOffers { step: step.to_owned(), why: why.to_string() });
+    }
+    is_news
 }
 
 /// Planned reservations that this offer proves to exist: it holds them, or names the executor that runs on them. One that is to have a volume

@@ -393,15 +393,18 @@ mod tests {
     #[test]
     fn a_port_is_held_in_the_role_it_is_looked_for_in() {
         let wants = ResourceSet { ports: vec![port("p", Some(8000))], ..set("s") };
-        let holds = |outer: Option<&str>| {
-            let mut world = World::new(PodSpec {
+        let world_of = |outer: Option<&str>| {
+            World::new(PodSpec {
                 uris: Vec::new(),
                 volumes: Vec::new(),
                 resource_sets: vec![wants.clone()],
                 tasks: vec![task("server", "s")],
                 pre_reserved_role: outer.map(str::to_owned),
                 ..pod()
-            });
+            })
+        };
+        let holds = |outer: Option<&str>| {
+            let mut world = world_of(outer);
             let ports = resource("ports", Value::Ranges(Ranges::new([(8000, 8000)])));
             world.master.free = [roomy(), vec![ports]].concat();
             world.master.free = match outer {
@@ -417,14 +420,7 @@ mod tests {
         let mut told = Vec::new();
         for (holder, wanted) in [(None, None), (None, Some("slow")), (Some("slow"), Some("slow")), (Some("slow"), None)]
         {
-            let mut world = World::new(PodSpec {
-                uris: Vec::new(),
-                volumes: Vec::new(),
-                resource_sets: vec![wants.clone()],
-                tasks: vec![task("server", "s")],
-                pre_reserved_role: wanted.map(str::to_owned),
-                ..pod()
-            });
+            let mut world = world_of(wanted);
             world.others = vec![holds(holder)];
             let lacking: Vec<_> = roomy().into_iter().filter(|resource| resource.name != "ports").collect();
             world.master.free = match wanted {
