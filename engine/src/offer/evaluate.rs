@@ -224,16 +224,13 @@ impl<'a> Run<'a, '_> {
     /// The sets of the tasks that are launched, each once, in their order.
     fn launched_sets(&self) -> Vec<Launched<'a>> {
         let pod: &'a PodSpec = self.requirement.pod_spec;
-        let mut sets: Vec<Launched<'a>> = Vec::with_capacity(self.requirement.launch.len());
-        for task in self.requirement.launch.iter().filter_map(|short| pod.task(short)) {
-            let Some(set) = pod.resource_set(&task.resource_set) else { continue };
-            if sets.iter().all(|known| known.set.id != set.id) {
-                // Without stored tasks of this set, which is new then, everything is reserved.
-                let stored = Stored::of_set(self.requirement, set);
-                sets.push(Launched { set, stored, told: Vec::new(), has_orphans: false });
-            }
-        }
-        sets
+        let tasks: Vec<&TaskSpec> = self.requirement.launch.iter().filter_map(|short| pod.task(short)).collect();
+        let launched = |set| {
+            // Without stored tasks of this set, which is new then, everything is reserved.
+            let stored = Stored::of_set(self.requirement, set);
+            Launched { set, stored, told: Vec::new(), has_orphans: false }
+        };
+        self.sets_of(&tasks).into_iter().map(launched).collect()
     }
 
     /// Puts what a set has and does not want any more into the pool. What is said of it is told with the set.
